@@ -1,0 +1,5 @@
+mod allocating;
+mod concurrent;
+mod model;
+mod releasing;
+mod stale;
