@@ -1,0 +1,124 @@
+//! Making the kernel agree with a [`PodNetwork`], all or nothing.
+//!
+//! ```text
+//! host   bridge ─ pair ─ alias, hairpin ┐                        ┌ masquerade ─ forwarding ─ port ready ┐
+//! pod                                   └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
+//! ```
+//!
+//! Each step that makes something notes how to take it back in [`Undo`]. A step that fails takes back what
+//! the steps before it made, and only that.
+
+mod bridge;
+mod error;
+mod pair;
+mod pod;
+mod undo;
+
+use ipnet::IpNet;
+use nix::errno::Errno;
+
+pub use error::ApplyError;
+use undo::Undo;
+
+use crate::{
+    Forwarding, LinkName, MacAddr, Netns, PodNetwork,
+    netlink::{NetlinkError, Protocol, Socket},
+    nft,
+    rtnl::link::{self, Link},
+    sysctl,
+};
+
+/// What [`apply`] made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The bridge's Ethernet address.
+    pub bridge_mac: MacAddr,
+    /// The host end's name.
+    pub host_name: LinkName,
+    /// The host end's index.
+    pub host_index: u32,
+    /// The host end's Ethernet address.
+    pub host_mac: MacAddr,
+    /// The pod end's Ethernet address.
+    pub pod_mac: MacAddr,
+    /// Both ends' MTU in bytes.
+    pub mtu: u32,
+}
+
+/// Makes a pod's network. When it returns, the pod's first packet arrives.
+///
+/// An error leaves the kernel as it was, but for what other processes did meanwhile.
+pub fn apply(wanted: &PodNetwork, netns: &Netns) -> Result<Applied, ApplyError> {
+    if let Some(address) = ipv6_needed(wanted).filter(|_| !sysctl::has_ipv6()) {
+        return Err(ApplyError::NoIpv6 { address });
+    }
+    let mut host = Socket::open(Protocol::Route)?;
+    let mut undo = Undo::default();
+    let applied = make(wanted, netns, &mut host, &mut undo);
+    if applied.is_err() {
+        undo.run(&mut host);
+    }
+    applied
+}
+
+fn make(
+    wanted: &PodNetwork,
+    netns: &Netns,
+    host: &mut Socket,
+    undo: &mut Undo,
+) -> Result<Applied, ApplyError> {
+    let bridge = bridge::ensure(host, &wanted.bridge, undo)?;
+    let mtu = wanted.veth.mtu.unwrap_or(bridge.mtu);
+    let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
+    let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
+    if wanted.masquerade {
+        let mut netfilter = Socket::open(Protocol::Netfilter)?;
+        undo.masquerade(wanted);
+        nft::masquerade::add(&mut netfilter, &wanted.owner, &wanted.addresses)?;
+    }
+    forward(wanted.forwarding)?;
+    pair::wait_until_forwarding(host, &pair)?;
+    pod.announce(wanted)?;
+    Ok(Applied {
+        bridge_mac: bridge_mac(host, wanted, &bridge)?,
+        host_name: pair.host_name,
+        host_index: pair.host_index,
+        host_mac: wanted.veth.host_mac,
+        pod_mac: wanted.veth.pod_mac,
+        mtu,
+    })
+}
+
+/// The bridge's Ethernet address; one that others made without an address of its own may have a new one
+/// from its new port.
+fn bridge_mac(host: &mut Socket, wanted: &PodNetwork, before: &Link) -> Result<MacAddr, ApplyError> {
+    if before.mac == Some(wanted.bridge.mac) {
+        return Ok(wanted.bridge.mac);
+    }
+    let bridge = link::by_index(host, before.index)?;
+    let mac = bridge.and_then(|bridge| bridge.mac);
+    mac.ok_or_else(|| ApplyError::Vanished { name: wanted.bridge.name.clone() })
+}
+
+fn ipv6_needed(wanted: &PodNetwork) -> Option<IpNet> {
+    let mut addresses = wanted.addresses.iter().chain(&wanted.bridge.gateways);
+    addresses.find(|address| address.addr().is_ipv6()).copied()
+}
+
+/// Lets the host forward. Never undone: other pods need it too.
+fn forward(wanted: Forwarding) -> Result<(), ApplyError> {
+    for (is_wanted, name) in [(wanted.ipv4, Forwarding::IPV4), (wanted.ipv6, Forwarding::IPV6)] {
+        if is_wanted {
+            sysctl::ensure(name, "1")?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes "it is there already" for success.
+fn tolerate(result: Result<(), NetlinkError>, errno: Errno) -> Result<(), ApplyError> {
+    match result {
+        Err(error) if error.errno() == Some(errno) => Ok(()),
+        result => Ok(result?),
+    }
+}

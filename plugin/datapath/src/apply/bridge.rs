@@ -1,0 +1,163 @@
+//! The bridge: made where it is missing, checked where it exists, never reset.
+//!
+//! Many processes may do this at once on a fresh node. A bridge that is up is complete: it gets its MTU and
+//! addresses while it is down. Whoever finds it down completes it, whether its creator is still at work or was
+//! killed; every step is the same for all, so that it does not matter who is first.
+
+use ipnet::IpNet;
+use netlink_packet_route::AddressFamily;
+use nix::errno::Errno;
+
+use super::{ApplyError, Undo, tolerate};
+use crate::{
+    Bridge,
+    netlink::Socket,
+    rtnl::{
+        address, change,
+        link::{self, Link},
+        route,
+    },
+    sysctl,
+};
+
+/// What a link's MTU is where nothing says otherwise (RFC 894).
+const ETHERNET_MTU: u32 = 1500;
+
+/// Makes or checks the bridge and returns it as it is.
+pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
+    let mut bridge = match link::by_name(host, &wanted.name)? {
+        Some(bridge) => bridge,
+        None => create(host, wanted, undo)?,
+    };
+    if !bridge.is_bridge() {
+        let kind = bridge.kind.unwrap_or_else(|| "a physical link".to_owned());
+        return Err(ApplyError::NotABridge { name: wanted.name.clone(), kind });
+    }
+    let is_unfinished = !bridge.is_up && bridge.mac == Some(wanted.mac);
+    if is_unfinished {
+        bridge.mtu = match wanted.mtu {
+            Some(mtu) => mtu,
+            None => default_route_mtu(host)?,
+        };
+    }
+    if let Some(mtu) = wanted.mtu.filter(|mtu| *mtu != bridge.mtu) {
+        return Err(ApplyError::BridgeMtu { name: wanted.name.clone(), found: bridge.mtu, wanted: mtu });
+    }
+    if is_unfinished && wanted.gateways.iter().any(|gateway| gateway.addr().is_ipv6()) {
+        // The gateway's address is ours alone, and a router takes no routes from others.
+        sysctl::ensure(&format!("ipv6/conf/{}/accept_dad", wanted.name), "0")?;
+        sysctl::ensure(&format!("ipv6/conf/{}/accept_ra", wanted.name), "0")?;
+    }
+    set_gateways(host, wanted, &bridge, undo)?;
+    if !bridge.is_up {
+        let mtu = is_unfinished.then_some(bridge.mtu);
+        host.execute(&change::raise_bridge(&wanted.name, bridge.index, mtu))?;
+    }
+    for gateway in &wanted.gateways {
+        route::wait_until_local(host, gateway.addr())?;
+    }
+    Ok(bridge)
+}
+
+fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
+    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac)) {
+        Ok(replies) => replies.iter().find_map(Link::parse),
+        Err(error) if error.errno() == Some(Errno::EEXIST) => {
+            let others = link::by_name(host, &wanted.name)?;
+            return others.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let bridge = match echoed {
+        Some(bridge) => Some(bridge),
+        None => link::by_name(host, &wanted.name)?,
+    };
+    let bridge = bridge.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() })?;
+    undo.bridge(wanted.name.as_str(), bridge.index);
+    Ok(bridge)
+}
+
+fn set_gateways(
+    host: &mut Socket,
+    wanted: &Bridge,
+    bridge: &Link,
+    undo: &mut Undo,
+) -> Result<(), ApplyError> {
+    if wanted.gateways.is_empty() {
+        return Ok(());
+    }
+    let name = wanted.name.as_str();
+    let present = address::list(host, bridge.index)?;
+    for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
+        let in_the_way =
+            present.iter().filter(|found| !wanted.gateways.contains(found) && conflict(**found, *gateway));
+        for found in in_the_way {
+            if !wanted.force_address {
+                let (found, wanted_address) = (*found, *gateway);
+                return Err(ApplyError::BridgeAddress {
+                    name: wanted.name.clone(),
+                    found,
+                    wanted: wanted_address,
+                });
+            }
+            tolerate(host.execute(&address::delete(name, bridge.index, *found)), Errno::EADDRNOTAVAIL)?;
+            undo.deleted_address(name, bridge.index, *found);
+        }
+        match host.execute(&address::add(name, bridge.index, *gateway)) {
+            Ok(()) => undo.added_address(name, bridge.index, *gateway),
+            added => tolerate(added, Errno::EEXIST)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a bridge with one address cannot take the other too. As in the reference bridge plugin a bridge has
+/// one IPv4 subnet, and IPv6 subnets side by side as long as they do not overlap.
+fn conflict(found: IpNet, wanted: IpNet) -> bool {
+    match (found, wanted) {
+        (IpNet::V4(_), IpNet::V4(_)) => true,
+        (IpNet::V6(found), IpNet::V6(wanted)) => {
+            found.contains(&wanted.addr()) || wanted.contains(&found.addr())
+        }
+        _ => false,
+    }
+}
+
+/// The MTU of the link that the default route leaves by: IPv4's, else IPv6's, each with the least metric.
+fn default_route_mtu(host: &mut Socket) -> Result<u32, ApplyError> {
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let routes = route::list(host, family)?;
+        let defaults = routes.iter().filter(|installed| installed.is_main_default());
+        if let Some(best) = defaults.min_by_key(|installed| installed.route.priority)
+            && let Some(link) = link::by_index(host, best.link)?
+        {
+            return Ok(link.mtu);
+        }
+    }
+    Ok(ETHERNET_MTU)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_conflicts_always_and_ipv6_where_it_overlaps() {
+        for (found, wanted, expected) in [
+            ("10.0.0.1/24", "10.1.0.1/24", true),
+            ("10.0.0.1/24", "10.0.0.1/16", true),
+            ("fd00::1/64", "fd00::2/64", true),
+            ("fd00::1/48", "fd00:0:0:1::1/64", true),
+            ("fd00:0:0:1::1/64", "fd00::1/48", true),
+            ("fd00::1/64", "fd00:0:0:1::1/64", false),
+            ("fe80::1/64", "fd00::1/64", false),
+            ("10.0.0.1/24", "fd00::1/64", false),
+        ] {
+            assert_eq!(
+                conflict(found.parse().unwrap(), wanted.parse().unwrap()),
+                expected,
+                "{found} {wanted}"
+            );
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a pod's network could not be made.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::{LinkName, NetnsError, SysctlError, netlink::NetlinkError, nft::NftError};
+
+/// Why [`apply`](crate::apply()) failed. Nothing of the pod's network is left then.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// An IPv6 address is wanted on a kernel without IPv6.
+    #[error("the kernel has no IPv6, which {address} needs")]
+    NoIpv6 {
+        /// The first such address.
+        address: IpNet,
+    },
+    /// The bridge's name is that of another kind of link.
+    #[error("link {name} is not a bridge but {kind}")]
+    NotABridge {
+        /// The name.
+        name: LinkName,
+        /// The kind of link that has it.
+        kind: String,
+    },
+    /// The bridge has another MTU than the one asked for.
+    #[error("bridge {name} has MTU {found}, not {wanted}")]
+    BridgeMtu {
+        /// The bridge.
+        name: LinkName,
+        /// Its MTU in bytes.
+        found: u32,
+        /// The MTU asked for.
+        wanted: u32,
+    },
+    /// The bridge has an address that stands in the way of the gateway's.
+    #[error("bridge {name} already has address {found}, which conflicts with {wanted}")]
+    BridgeAddress {
+        /// The bridge.
+        name: LinkName,
+        /// The address it has.
+        found: IpNet,
+        /// The address asked for.
+        wanted: IpNet,
+    },
+    /// The owner has its host link already.
+    #[error("link {name} exists: {container} is attached to network {network} as {ifname} already")]
+    Attached {
+        /// The host link.
+        name: LinkName,
+        /// The owner's network.
+        network: String,
+        /// The owner's container.
+        container: String,
+        /// The owner's interface.
+        ifname: String,
+    },
+    /// Both names that the host's end may have are taken by links of others.
+    #[error("link names {} and {} are taken by links of others", names[0], names[1])]
+    NamesTaken {
+        /// The names.
+        names: [LinkName; 2],
+    },
+    /// The pod has a link of the wanted name.
+    #[error("network namespace {} already has a link {name}", .netns.display())]
+    PodNameTaken {
+        /// The link's name.
+        name: LinkName,
+        /// The pod's namespace.
+        netns: PathBuf,
+    },
+    /// A link is not there although it was just made: another process deletes what this one makes.
+    #[error("link {name} vanished while it was set up")]
+    Vanished {
+        /// The link.
+        name: LinkName,
+    },
+    /// A request to the kernel failed.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The pod's namespace could not be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A kernel parameter could not be set.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
+    /// The masquerade rules could not be set.
+    #[error(transparent)]
+    Nft(#[from] NftError),
+}

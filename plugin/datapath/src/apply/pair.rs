@@ -1,0 +1,94 @@
+//! The pair of links, made in one message: at no time is the pod's end in the host's namespace.
+
+use nix::errno::Errno;
+
+use super::{ApplyError, Undo};
+use crate::{
+    Label, LinkName, Netns, PodNetwork,
+    netlink::Socket,
+    patience::wait_until,
+    rtnl::{
+        change::{self, End},
+        link::{self, Link},
+    },
+};
+
+/// The new pair.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) host_name: LinkName,
+    pub(super) host_index: u32,
+    /// The pod end's index, in the pod's namespace.
+    pub(super) pod_index: u32,
+}
+
+/// Makes the pair and marks it as the owner's.
+pub(super) fn create(
+    host: &mut Socket,
+    wanted: &PodNetwork,
+    bridge: u32,
+    mtu: u32,
+    netns: &Netns,
+    undo: &mut Undo,
+) -> Result<Pair, ApplyError> {
+    let names = wanted.owner.link_names(wanted.veth.prefix);
+    for name in &names {
+        let ends = [
+            End { name, mac: wanted.veth.host_mac },
+            End { name: &wanted.veth.pod_name, mac: wanted.veth.pod_mac },
+        ];
+        let [host_end, pod_end] = ends;
+        let echoed = match host.query(&change::create_pair(host_end, bridge, pod_end, netns, mtu)) {
+            Ok(replies) => replies.iter().find_map(Link::parse),
+            Err(error) if error.errno() == Some(Errno::EEXIST) => {
+                refuse_unless_foreign(host, wanted, name, netns)?;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let link = match echoed {
+            Some(link) => Some(link),
+            None => link::by_name(host, name)?,
+        };
+        let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
+        undo.pair(name.as_str(), link.index);
+        host.execute(&change::mark_port(name, link.index, wanted.owner.alias(), wanted.hairpin))?;
+        let pod_index = link.peer.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
+        return Ok(Pair { host_name: name.clone(), host_index: link.index, pod_index });
+    }
+    Err(ApplyError::NamesTaken { names })
+}
+
+/// Finds out which of the pair's names is taken; only a foreign link on the host leaves another name to try.
+fn refuse_unless_foreign(
+    host: &mut Socket,
+    wanted: &PodNetwork,
+    name: &LinkName,
+    netns: &Netns,
+) -> Result<(), ApplyError> {
+    let Some(taken_by) = link::by_name(host, name)? else {
+        let (name, netns) = (wanted.veth.pod_name.clone(), netns.path().to_owned());
+        return Err(ApplyError::PodNameTaken { name, netns });
+    };
+    let owner = &wanted.owner;
+    let label = taken_by.alias.as_deref().and_then(Label::parse);
+    if label.is_some_and(|label| label.id == owner.id()) {
+        return Err(ApplyError::Attached {
+            name: name.clone(),
+            network: owner.network().to_owned(),
+            container: owner.container().to_owned(),
+            ifname: owner.ifname().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Waits until the bridge forwards to and from the port.
+///
+/// The kernel learns of a link's carrier at once but acts on it in a worker; until then the bridge drops
+/// the pod's packets. Asking for the link makes it act (Linux 6.8 and later), so that one question is enough.
+pub(super) fn wait_until_forwarding(host: &mut Socket, pair: &Pair) -> Result<(), ApplyError> {
+    Ok(wait_until("the bridge does not forward to the pod", || {
+        Ok(link::by_index(host, pair.host_index)?.is_some_and(|link| link.port.is_forwarding))
+    })?)
+}

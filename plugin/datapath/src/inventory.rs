@@ -1,0 +1,39 @@
+//! The pods that this node has links of.
+
+use netlink_packet_route::link::InfoKind;
+
+use crate::{
+    Label, MacAddr,
+    netlink::{NetlinkError, Protocol, Socket},
+    rtnl::link,
+};
+
+/// A host link that carries an owner's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodLink {
+    /// The link's name.
+    pub name: String,
+    /// The link's index.
+    pub index: u32,
+    /// The link's Ethernet address.
+    pub mac: Option<MacAddr>,
+    /// The link's MTU in bytes.
+    pub mtu: u32,
+    /// The bridge's index, where the link is a port of one.
+    pub bridge: Option<u32>,
+    /// Whose it is.
+    pub label: Label,
+}
+
+/// All links of pods on this node, in the order of their indices.
+pub fn links() -> Result<Vec<PodLink>, NetlinkError> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    let labelled = link::list(&mut socket, InfoKind::Veth)?.into_iter().filter_map(|link| {
+        let label = Label::parse(link.alias.as_deref()?)?;
+        let link::Link { index, name, mac, mtu, master: bridge, .. } = link;
+        Some(PodLink { name, index, mac, mtu, bridge, label })
+    });
+    let mut links: Vec<_> = labelled.collect();
+    links.sort_by_key(|link| link.index);
+    Ok(links)
+}

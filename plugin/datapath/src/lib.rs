@@ -1,0 +1,41 @@
+//! The kernel state of a pod.
+//!
+//! ```text
+//! PodNetwork ──apply──▶ kernel      a pod's network comes into being, all or nothing
+//!            ──verify─▶ kernel      every difference at once
+//! Owner      ──remove─▶ kernel      the key alone finds everything
+//! ```
+//!
+//! [`PodNetwork`] says what is wanted as plain data; the crate knows nothing of CNI, configuration files or
+//! modes of operation. Every object carries its [`Owner`], so that nothing depends on an earlier result.
+
+mod apply;
+mod difference;
+mod inventory;
+mod mac;
+mod names;
+pub mod netlink;
+mod netns;
+mod network;
+pub mod nft;
+mod owner;
+mod parameters;
+mod patience;
+mod probe;
+mod remove;
+mod rtnl;
+mod sysctl;
+mod verify;
+
+pub use apply::{Applied, ApplyError, apply};
+pub use difference::Difference;
+pub use inventory::{PodLink, links};
+pub use mac::MacAddr;
+pub use names::{LinkName, LinkNameError, LinkPrefix};
+pub use netns::{Netns, NetnsError};
+pub use network::{Bridge, Forwarding, PodNetwork, Route, Veth};
+pub use owner::{Label, Owner, OwnerId};
+pub use probe::{Feature, probe};
+pub use remove::{RemoveError, Removed, remove};
+pub use sysctl::SysctlError;
+pub use verify::{VerifyError, verify};

@@ -1,0 +1,159 @@
+//! Network namespaces.
+//!
+//! A namespace is entered on a thread that is made for it and ends with it, so that no thread of the
+//! program is ever left in the wrong namespace. Most work needs no such thread: a netlink socket stays in the
+//! namespace it was opened in, whoever uses it later.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, ErrorKind},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+    thread,
+};
+
+use nix::{
+    libc::CLONE_NEWNET,
+    sched::{CloneFlags, setns},
+    sys::statfs::{NSFS_MAGIC, fstatfs},
+};
+
+/// The calling thread's own namespace; `/proc/self` would be the main thread's.
+const CURRENT: &str = "/proc/thread-self/ns/net";
+
+mod ioctl {
+    // ioctl_ns(2): which kind of namespace a descriptor is of, as a CLONE_NEW* value.
+    nix::ioctl_none!(ns_get_nstype, 0xb7, 0x3);
+}
+
+/// An open network namespace. It lives as long as this handle.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: PathBuf,
+}
+
+/// Why a namespace could not be opened or entered.
+#[derive(Debug, thiserror::Error)]
+pub enum NetnsError {
+    /// Nothing is at the path.
+    #[error("network namespace {} does not exist", .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something else is at the path.
+    #[error("{} is not a network namespace", .path.display())]
+    NotANamespace {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The path could not be opened or looked at.
+    #[error("cannot open network namespace {}", .path.display())]
+    Open {
+        /// The path.
+        path: PathBuf,
+        /// The failing system call's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread that was to work in the namespace could not start or not enter it.
+    #[error("cannot enter network namespace {}", .path.display())]
+    Enter {
+        /// The path.
+        path: PathBuf,
+        /// The failing system call's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Netns {
+    /// Opens the namespace that `path` is bound to, for example `/run/netns/NAME` or `/proc/PID/ns/net`.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, NetnsError> {
+        let path = path.into();
+        // std opens with O_CLOEXEC.
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(NetnsError::Missing { path });
+            }
+            Err(source) => return Err(NetnsError::Open { path, source }),
+        };
+        match is_network_namespace(&file) {
+            Ok(true) => Ok(Self { file, path }),
+            Ok(false) => Err(NetnsError::NotANamespace { path }),
+            Err(source) => Err(NetnsError::Open { path, source }),
+        }
+    }
+
+    /// The path that the namespace was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the calling thread is in this very namespace.
+    pub fn is_current(&self) -> Result<bool, NetnsError> {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let compare = || Ok(identity(self.file.metadata()?) == identity(fs::metadata(CURRENT)?));
+        compare().map_err(|source| NetnsError::Open { path: self.path.clone(), source })
+    }
+
+    /// Runs `work` in the namespace, on a thread that ends with it.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
+        let enter_and_work = || {
+            enter(&self.file)?;
+            Ok(work())
+        };
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, enter_and_work)?;
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+        .map_err(|source| NetnsError::Enter { path: self.path.clone(), source })
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that enters namespaces, on a thread of its own")]
+fn enter(namespace: &File) -> io::Result<()> {
+    setns(namespace, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)
+}
+
+fn is_network_namespace(file: &File) -> io::Result<bool> {
+    if fstatfs(file)?.filesystem_type() != NSFS_MAGIC {
+        return Ok(false);
+    }
+    // SAFETY: the descriptor is open for the whole call and the ioctl takes no argument.
+    // nix offers no safe call for it.
+    let kind = unsafe { ioctl::ns_get_nstype(file.as_raw_fd()) }?;
+    Ok(kind == CLONE_NEWNET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_namespace_is_current() {
+        assert!(Netns::open(CURRENT).unwrap().is_current().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_network_namespace_is_refused_by_kind() {
+        for missing in ["/nonexistent", "/proc/self/status/net"] {
+            assert!(matches!(Netns::open(missing), Err(NetnsError::Missing { .. })), "{missing}");
+        }
+        for other in ["/", "/proc/self/status", "/proc/self/ns/mnt"] {
+            let error = Netns::open(other).unwrap_err();
+            assert_eq!(error.to_string(), format!("{other} is not a network namespace"));
+        }
+    }
+}

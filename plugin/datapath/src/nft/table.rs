@@ -1,0 +1,239 @@
+//! The messages about one table and what is in it.
+//!
+//! `ensure…` leaves an object of that name as it is, so that set-up can be repeated. Rules have no name: the
+//! kernel appends one each time it is asked to, so that a chain is emptied before it is filled.
+//!
+//! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`; attributes are in the order in which `nft` sends
+//! them.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+
+use super::{
+    attribute::{Writer, find},
+    comment,
+    element::{self, Element},
+    expression::{Expressions, IpVersion},
+    message::{self, Operation},
+};
+use crate::netlink::{Reply, Request};
+
+/// `NFPROTO_INET`: the family of tables whose chains see IPv4 and IPv6.
+pub(super) const INET: u8 = 1;
+
+/// A table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// The protocol family, as netfilter numbers it.
+    pub(super) family: u8,
+    /// The name, one among the tables of the family.
+    pub(super) name: &'static str,
+}
+
+/// Where a base chain sees packets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hook {
+    /// The kind of chain, for example `nat`.
+    pub(super) kind: &'static str,
+    /// The place in the packet's way (`enum nf_inet_hooks`).
+    pub(super) number: u32,
+    /// The order among the chains of the hook; smaller is earlier.
+    pub(super) priority: u32,
+}
+
+/// A map from the addresses of one version to verdicts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VerdictMap {
+    /// The name, one in its table.
+    pub(super) name: &'static str,
+    /// The version of the keys.
+    pub(super) version: IpVersion,
+}
+
+/// A rule: what it does, and the comment by which people and programs know it.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// The comment, one in its chain.
+    pub(super) comment: &'static str,
+    /// What the rule does.
+    pub(super) expressions: Expressions,
+}
+
+impl Hook {
+    fn write(self, chain: &mut Writer) {
+        const HOOK: u16 = 4;
+        const POLICY: u16 = 5;
+        const TYPE: u16 = 7;
+        const HOOK_NUMBER: u16 = 1;
+        const HOOK_PRIORITY: u16 = 2;
+        const NF_ACCEPT: u32 = 1;
+        chain.text(TYPE, self.kind);
+        chain.number(POLICY, NF_ACCEPT);
+        chain.nested(HOOK, |place| {
+            place.number(HOOK_NUMBER, self.number);
+            place.number(HOOK_PRIORITY, self.priority);
+        });
+    }
+}
+
+impl Table {
+    /// Makes the table. The comment of a table that is there already stays as it is.
+    pub(super) fn ensure(self, comment: &str) -> Request {
+        const FLAGS: u16 = 2;
+        let what = format!("add table {}", self.name);
+        self.request(what, Operation::NewTable, NLM_F_ACK | NLM_F_CREATE, |table| {
+            table.number(FLAGS, 0);
+            table.bytes(TABLE_USERDATA, &comment::encode(comment));
+        })
+    }
+
+    /// Asks for the table.
+    pub(super) fn get(self) -> Request {
+        let what = format!("get table {}", self.name);
+        self.request(what, Operation::GetTable, NLM_F_ACK, |_| {})
+    }
+
+    /// Makes a chain: one that the kernel calls for every packet at the hook and whose end accepts the
+    /// packet, or, without a hook, one that other chains jump to.
+    pub(super) fn ensure_chain(self, name: &str, hook: Option<Hook>) -> Request {
+        let what = format!("add chain {name}");
+        self.request(what, Operation::NewChain, NLM_F_ACK | NLM_F_CREATE, |chain| {
+            chain.text(CHAIN_NAME, name);
+            if let Some(hook) = hook {
+                hook.write(chain);
+            }
+        })
+    }
+
+    /// Asks for a chain.
+    pub(super) fn get_chain(self, name: &str) -> Request {
+        let what = format!("get chain {name}");
+        self.request(what, Operation::GetChain, NLM_F_ACK, |chain| chain.text(CHAIN_NAME, name))
+    }
+
+    /// Makes a verdict map. `id` is a number that no other map of the transaction has.
+    pub(super) fn ensure_map(self, map: VerdictMap, id: u32) -> Request {
+        const NAME: u16 = 2;
+        const FLAGS: u16 = 3;
+        const KEY_TYPE: u16 = 4;
+        const KEY_LENGTH: u16 = 5;
+        const DATA_TYPE: u16 = 6;
+        const ID: u16 = 10;
+        const NFT_SET_MAP: u32 = 8;
+        const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
+        let (key_type, key_length) = match map.version {
+            IpVersion::V4 => (7, 4),
+            IpVersion::V6 => (8, 16),
+        };
+        let what = format!("add map {}", map.name);
+        self.request(what, Operation::NewSet, NLM_F_ACK | NLM_F_CREATE, |set| {
+            set.text(NAME, map.name);
+            set.number(FLAGS, NFT_SET_MAP);
+            // The kernel only keeps the type, by which `nft` knows how to show the key.
+            set.number(KEY_TYPE, key_type);
+            set.number(KEY_LENGTH, key_length);
+            set.number(DATA_TYPE, NFT_DATA_VERDICT);
+            set.number(ID, id);
+        })
+    }
+
+    /// Appends a rule to a chain.
+    pub(super) fn append(self, chain: &str, rule: &Rule) -> Request {
+        const EXPRESSIONS: u16 = 4;
+        let what = format!("add rule \"{}\" to chain {chain}", rule.comment);
+        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND;
+        self.request(what, Operation::NewRule, flags, |message| {
+            message.text(RULE_CHAIN, chain);
+            rule.expressions.write(EXPRESSIONS, message);
+            message.bytes(RULE_USERDATA, &comment::encode(rule.comment));
+        })
+    }
+
+    /// Deletes the rules of a chain.
+    pub(super) fn flush(self, chain: &str) -> Request {
+        let what = format!("empty chain {chain}");
+        self.request(what, Operation::DeleteRule, NLM_F_ACK, |rules| rules.text(RULE_CHAIN, chain))
+    }
+
+    /// Asks for the rules of a chain; a chain or table that is not there has none.
+    pub(super) fn rules(self, chain: &str) -> Request {
+        let what = format!("list chain {chain}");
+        self.request(what, Operation::GetRule, NLM_F_DUMP, |rules| rules.text(RULE_CHAIN, chain))
+    }
+
+    /// Adds an element, which must be new.
+    pub(super) fn add(self, map: VerdictMap, element: &Element) -> Request {
+        let what = format!("add {} to map {}", element.address, map.name);
+        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        self.elements(what, Operation::NewElement, flags, map, |message| element.write(message))
+    }
+
+    /// Deletes the element of an address.
+    pub(super) fn delete(self, map: VerdictMap, address: IpAddr) -> Request {
+        let what = format!("delete {address} from map {}", map.name);
+        self.elements(what, Operation::DeleteElement, NLM_F_ACK, map, |message| {
+            element::write_address(message, address);
+        })
+    }
+
+    /// Asks for the element of an address.
+    pub(super) fn element(self, map: VerdictMap, address: IpAddr) -> Request {
+        let what = format!("get {address} from map {}", map.name);
+        self.elements(what, Operation::GetElement, NLM_F_ACK, map, |message| {
+            element::write_address(message, address);
+        })
+    }
+
+    /// Asks for all elements of a map.
+    pub(super) fn all_elements(self, map: VerdictMap) -> Request {
+        let what = format!("list map {}", map.name);
+        self.elements(what, Operation::GetElement, NLM_F_DUMP, map, |_| {})
+    }
+
+    fn elements(
+        self,
+        what: String,
+        operation: Operation,
+        flags: u16,
+        map: VerdictMap,
+        fill: impl FnOnce(&mut Writer),
+    ) -> Request {
+        const SET: u16 = 2;
+        self.request(what, operation, flags, |message| {
+            message.text(SET, map.name);
+            fill(message);
+        })
+    }
+
+    fn request(
+        self,
+        what: String,
+        operation: Operation,
+        flags: u16,
+        fill: impl FnOnce(&mut Writer),
+    ) -> Request {
+        // `NFTA_TABLE_NAME` and the `…_TABLE` of everything in a table.
+        const TABLE: u16 = 1;
+        message::request(what, operation, flags, self.family, |message| {
+            message.text(TABLE, self.name);
+            fill(message);
+        })
+    }
+}
+
+// Attributes that more than one function needs.
+const TABLE_USERDATA: u16 = 6;
+const CHAIN_NAME: u16 = 3;
+const RULE_CHAIN: u16 = 2;
+const RULE_USERDATA: u16 = 7;
+
+/// The comment of the table in an answer to [`Table::get`].
+pub(super) fn table_comment(reply: &Reply) -> Option<&str> {
+    find(message::attributes(reply), TABLE_USERDATA).and_then(comment::decode)
+}
+
+/// The comment of a rule in an answer to [`Table::rules`].
+pub(super) fn rule_comment(reply: &Reply) -> Option<&str> {
+    find(message::attributes(reply), RULE_USERDATA).and_then(comment::decode)
+}

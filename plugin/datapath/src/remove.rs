@@ -1,0 +1,101 @@
+//! Taking a pod's network off the node, by its owner alone.
+//!
+//! Both of the kernel's deletions end in an RCU grace period: `RTM_DELLINK` waits for it, an nftables
+//! transaction waits when its socket is closed. So the transaction is committed first, the link deleted
+//! next, and the socket closed last, when its period is over too.
+
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+
+use crate::{
+    Label, LinkName, LinkPrefix, Owner,
+    netlink::{NetlinkError, Protocol, Socket},
+    nft::{self, NftError},
+    rtnl::{
+        change,
+        link::{self, Link},
+    },
+};
+
+/// Why something of a pod's network may be left.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// The link could not be found out about or deleted.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The nftables elements could not be removed.
+    #[error(transparent)]
+    Nft(#[from] NftError),
+}
+
+/// What [`remove`] found and removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removed {
+    /// The host's end.
+    pub link: Option<LinkName>,
+    /// How many nftables elements.
+    pub elements: usize,
+}
+
+/// Removes whatever the owner has on the node. What is missing is as good as removed.
+///
+/// `masqueraded` is what the attachment's record says of the pod's masqueraded addresses, `None` where there
+/// is no record: then the elements are searched by their comments, which takes longer the more pods there are.
+/// A link of the owner's name without any alias is one whose creator was killed; it is deleted only if there is a
+/// record, since nothing else says whose it is. A link or element that says it is another's stays.
+///
+/// A failure of one part does not keep the other from being removed.
+pub fn remove(
+    owner: &Owner,
+    prefix: LinkPrefix,
+    masqueraded: Option<&[IpAddr]>,
+) -> Result<Removed, RemoveError> {
+    let mut netfilter = None;
+    let elements = if masqueraded.is_some_and(<[IpAddr]>::is_empty) {
+        Ok(0)
+    } else {
+        remove_masquerade(owner, masqueraded, &mut netfilter)
+    };
+    let link = remove_link(owner, prefix, masqueraded.is_some());
+    drop(netfilter);
+    Ok(Removed { elements: elements?, link: link? })
+}
+
+fn remove_masquerade(
+    owner: &Owner,
+    addresses: Option<&[IpAddr]>,
+    socket: &mut Option<Socket>,
+) -> Result<usize, RemoveError> {
+    let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
+    Ok(nft::masquerade::remove(socket, owner, addresses)?)
+}
+
+fn remove_link(
+    owner: &Owner,
+    prefix: LinkPrefix,
+    is_recorded: bool,
+) -> Result<Option<LinkName>, RemoveError> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    for name in owner.link_names(prefix) {
+        let Some(link) = link::by_name(&mut socket, &name)? else {
+            continue;
+        };
+        if !is_owned(&link, owner, is_recorded) {
+            continue;
+        }
+        return match socket.execute(&change::delete(name.as_str(), link.index)) {
+            // The pod's namespace ended meanwhile, and the pair with it.
+            Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(None),
+            deleted => Ok(deleted.map(|()| Some(name))?),
+        };
+    }
+    Ok(None)
+}
+
+fn is_owned(link: &Link, owner: &Owner, is_recorded: bool) -> bool {
+    match link.alias.as_deref() {
+        None | Some("") => is_recorded && link.is_veth(),
+        Some(alias) => Label::parse(alias).is_some_and(|label| label.id == owner.id()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Addresses of links: `RTM_*ADDR` (rtnetlink(7)).
+
+use ipnet::{IpNet, Ipv4Net};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressFlags, AddressMessage},
+};
+
+use super::value;
+use crate::netlink::{NetlinkError, Request, Socket};
+
+/// Bytes of `struct ifaddrmsg`.
+const HEADER: usize = 8;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+
+/// The addresses of the link with this index.
+pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNet>, NetlinkError> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    let what = format!("list addresses of link {index}");
+    let request = Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message));
+    Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+/// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.
+pub(crate) fn add(link: &str, index: u32, address: IpNet) -> Request {
+    let what = format!("add address {address} to {link}");
+    Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message(index, address)))
+}
+
+/// Removes an address.
+pub(crate) fn delete(link: &str, index: u32, address: IpNet) -> Request {
+    let what = format!("delete address {address} of {link}");
+    Request::route(what, 0, &RouteNetlinkMessage::DelAddress(message(index, address)))
+}
+
+fn message(index: u32, address: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = address.prefix_len();
+    message.attributes =
+        vec![AddressAttribute::Local(address.addr()), AddressAttribute::Address(address.addr())];
+    match address {
+        IpNet::V4(net) => {
+            message.header.family = AddressFamily::Inet;
+            if let Some(broadcast) = broadcast(net) {
+                message.attributes.push(AddressAttribute::Broadcast(broadcast));
+            }
+        }
+        IpNet::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            // The address is ours alone, so that there is no duplicate to wait for (RFC 4862 §5.4).
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+    }
+    message
+}
+
+/// The subnet's broadcast address; a subnet of one or two addresses has none (RFC 3021).
+fn broadcast(net: Ipv4Net) -> Option<std::net::Ipv4Addr> {
+    (net.prefix_len() < 31).then(|| net.broadcast())
+}
+
+pub(super) fn parse(body: &[u8]) -> Option<IpNet> {
+    let prefix_length = *body.get(1)?;
+    let (mut local, mut peer) = (None, None);
+    for (kind, value) in value::after(HEADER, body) {
+        match kind {
+            IFA_LOCAL => local = value::ip(value),
+            IFA_ADDRESS => peer = value::ip(value),
+            _ => {}
+        }
+    }
+    // On a point-to-point link IFA_ADDRESS is the other side; IPv6 has IFA_LOCAL only then.
+    IpNet::new(local.or(peer)?, prefix_length).ok()
+}

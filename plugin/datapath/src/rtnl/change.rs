@@ -1,0 +1,141 @@
+//! Changes of links: `RTM_NEWLINK` and `RTM_DELLINK` (rtnetlink(7)).
+//!
+//! A link is named in the errors' text and found by its index, which nothing else can take meanwhile.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{
+        AfSpecInet, AfSpecUnspec, InetDevConf, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+        InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    },
+};
+
+use crate::{LinkName, MacAddr, Netns, netlink::Request};
+
+/// One end of a pair.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    pub(crate) name: &'a LinkName,
+    pub(crate) mac: MacAddr,
+}
+
+/// Creates a bridge, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
+pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_string()),
+        LinkAttribute::Address(mac.bytes().to_vec()),
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+    ];
+    create(format!("create bridge {name}"), message)
+}
+
+/// Creates a pair: the host's end up and a port of the bridge, the pod's end down and in the pod's namespace.
+/// `EEXIST` where either name is taken. Kernels from 6.2 on echo the host's end.
+pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netns, mtu: u32) -> Request {
+    let mut peer = LinkMessage::default();
+    peer.attributes = end(pod, mtu);
+    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd()));
+
+    let mut message = LinkMessage::default();
+    raise(&mut message);
+    message.attributes = end(host, mtu);
+    message.attributes.push(LinkAttribute::Controller(bridge));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    create(format!("create link {} with its peer {} in the pod", host.name, pod.name), message)
+}
+
+/// Writes the owner's alias on a port of a bridge and sets the port's hairpin mode.
+pub(crate) fn mark_port(name: &LinkName, index: u32, alias: String, hairpin: bool) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![
+        LinkAttribute::IfAlias(alias),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),
+        ]),
+    ];
+    change(format!("set alias and hairpin mode of {name}"), message)
+}
+
+/// Sets a bridge's MTU and switches it on.
+///
+/// An MTU set after creation stays; one given at creation is forgotten when the last port goes
+/// (`br_mtu_auto_adjust` in the kernel's `net/bridge/br_if.c`).
+pub(crate) fn raise_bridge(name: &LinkName, index: u32, mtu: Option<u32>) -> Request {
+    let mut message = at(index);
+    raise(&mut message);
+    message.attributes = mtu.map(LinkAttribute::Mtu).into_iter().collect();
+    change(format!("switch on bridge {name}"), message)
+}
+
+/// Switches a pod's end on and lets it announce its IPv4 addresses when its Ethernet address is set.
+pub(crate) fn raise_pod_end(name: &LinkName, index: u32) -> Request {
+    let mut announcing = InetDevConf::default();
+    announcing.arp_notify = 1;
+    let mut message = at(index);
+    raise(&mut message);
+    message.attributes =
+        vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(
+            announcing,
+        )])])];
+    change(format!("switch on {name} in the pod"), message)
+}
+
+/// Has the kernel send gratuitous ARP and unsolicited neighbour advertisements, by setting the Ethernet address
+/// that the link has: `NETDEV_CHANGEADDR` in `inetdev_event` and `ndisc_netdev_event`.
+///
+/// A packet socket would do too, but waits for an RCU grace period when it is closed.
+pub(crate) fn announce(name: &LinkName, index: u32, mac: MacAddr) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::Address(mac.bytes().to_vec())];
+    change(format!("announce the addresses of {name} in the pod"), message)
+}
+
+/// A link of this kind with an Ethernet address that none can have: `EADDRNOTAVAIL` where the kernel has the
+/// kind, `EOPNOTSUPP` where it has not. Nothing is made either way.
+pub(crate) fn create_impossible(kind: InfoKind) -> Request {
+    let what = format!("ask whether the kernel has {kind} links");
+    let mut message = LinkMessage::default();
+    message.attributes =
+        vec![LinkAttribute::Address(vec![0; 6]), LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)])];
+    create(what, message)
+}
+
+/// Deletes a link, a pair with both ends.
+pub(crate) fn delete(name: &str, index: u32) -> Request {
+    Request::route(format!("delete link {name}"), 0, &RouteNetlinkMessage::DelLink(at(index)))
+}
+
+fn end(end: End<'_>, mtu: u32) -> Vec<LinkAttribute> {
+    vec![
+        LinkAttribute::IfName(end.name.to_string()),
+        LinkAttribute::Address(end.mac.bytes().to_vec()),
+        LinkAttribute::Mtu(mtu),
+    ]
+}
+
+fn at(index: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message
+}
+
+fn raise(message: &mut LinkMessage) {
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+}
+
+fn create(what: String, message: LinkMessage) -> Request {
+    Request::route(what, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, &RouteNetlinkMessage::NewLink(message))
+}
+
+fn change(what: String, message: LinkMessage) -> Request {
+    Request::route(what, 0, &RouteNetlinkMessage::NewLink(message))
+}

@@ -1,0 +1,188 @@
+//! Routes: `RTM_*ROUTE` (rtnetlink(7)).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    route::{
+        RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
+        RouteType,
+    },
+};
+
+use nix::errno::Errno;
+
+use super::value;
+use crate::{
+    Route,
+    netlink::{NetlinkError, Reply, Request, Socket, attributes},
+    patience::wait_until,
+};
+
+/// Bytes of `struct rtmsg`.
+const HEADER: usize = 12;
+/// Where `rtm_type` is in it.
+const TYPE: usize = 7;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_METRICS: u16 = 8;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RTAX_MTU: u16 = 2;
+const RTAX_ADVMSS: u16 = 8;
+/// `IP6_RT_PRIO_USER`.
+const IPV6_PRIORITY: u32 = 1024;
+
+/// A route as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Installed {
+    /// The route; every member that the kernel always fills is `Some`.
+    pub(crate) route: Route,
+    /// The index of the link it leaves by; of several next hops the first's.
+    pub(crate) link: u32,
+}
+
+impl Installed {
+    /// Whether this is the wanted route; what the wish leaves open is the kernel's default.
+    pub(crate) fn satisfies(&self, wanted: &Route) -> bool {
+        let found = &self.route;
+        let is_v4 = wanted.dst.addr().is_ipv4();
+        let priority = wanted.priority.unwrap_or(if is_v4 { 0 } else { IPV6_PRIORITY });
+        let table = wanted.table.unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN));
+        // The kernel keeps no scope for IPv6 routes.
+        let scope = if is_v4 { scope(wanted).into() } else { found.scope.unwrap_or_default() };
+        found.dst == wanted.dst.trunc()
+            && found.via == wanted.via
+            && found.priority == Some(priority)
+            && found.table == Some(table)
+            && found.scope == Some(scope)
+            && (wanted.mtu.is_none() || found.mtu == wanted.mtu)
+            && (wanted.advmss.is_none() || found.advmss == wanted.advmss)
+    }
+
+    /// Whether this is a default route of the main table.
+    pub(crate) fn is_main_default(&self) -> bool {
+        self.route.dst.prefix_len() == 0 && self.route.table == Some(u32::from(RouteHeader::RT_TABLE_MAIN))
+    }
+}
+
+/// Adds a route over the link with this index. Like `ip route add` without `NLM_F_EXCL`, so that a pod with
+/// several interfaces can have several routes to one destination.
+pub(crate) fn add(index: u32, route: &Route) -> Request {
+    let Route { dst, via, mtu, advmss, priority, table, .. } = route;
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(*dst);
+    message.header.destination_prefix_length = dst.prefix_len();
+    message.header.table = if table.is_none() { RouteHeader::RT_TABLE_MAIN } else { 0 };
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.kind = RouteType::Unicast;
+    message.header.scope = scope(route);
+    let metrics: Vec<_> =
+        mtu.map(RouteMetric::Mtu).into_iter().chain(advmss.map(RouteMetric::Advmss)).collect();
+    message.attributes =
+        vec![RouteAttribute::Destination(RouteAddress::from(dst.trunc().addr())), RouteAttribute::Oif(index)];
+    message.attributes.extend(via.map(|via| RouteAttribute::Gateway(RouteAddress::from(via))));
+    message.attributes.extend(priority.map(RouteAttribute::Priority));
+    message.attributes.extend(table.map(RouteAttribute::Table));
+    message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
+    let via = via.map(|via| format!(" via {via}")).unwrap_or_default();
+    Request::route(format!("add route to {dst}{via}"), NLM_F_CREATE, &RouteNetlinkMessage::NewRoute(message))
+}
+
+fn scope(route: &Route) -> RouteScope {
+    match (route.scope, route.via) {
+        (Some(scope), _) => RouteScope::from(scope),
+        (None, Some(_)) => RouteScope::Universe,
+        (None, None) => RouteScope::Link,
+    }
+}
+
+/// All unicast routes of one family.
+pub(crate) fn list(socket: &mut Socket, family: AddressFamily) -> Result<Vec<Installed>, NetlinkError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family;
+    message.header.kind = RouteType::Unicast;
+    let request = Request::route("list routes", NLM_F_DUMP, &RouteNetlinkMessage::GetRoute(message));
+    Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+/// Waits until packets to an IPv6 address are taken as the namespace's own.
+///
+/// The kernel adds an IPv6 address at once but the route that delivers its packets in a worker, with or
+/// without duplicate address detection (`addrconf_dad_work` in the kernel's `net/ipv6/addrconf.c`). IPv4 knows
+/// no such gap.
+pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(), NetlinkError> {
+    if address.is_ipv4() {
+        return Ok(());
+    }
+    wait_until("an IPv6 address does not work", || is_local(socket, address))
+}
+
+fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet6;
+    message.header.destination_prefix_length = 128;
+    message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
+    let what = format!("look up the route to {address}");
+    match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
+        Ok(replies) => {
+            let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
+            Ok(replies.iter().any(is_local))
+        }
+        Err(error) if matches!(error.errno(), Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) fn family(net: IpNet) -> AddressFamily {
+    match net {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+pub(super) fn parse(body: &[u8]) -> Option<Installed> {
+    let [family, prefix_length, _, _, table, _, scope, _] = *body.first_chunk::<8>()?;
+    let mut dst = if AddressFamily::from(family) == AddressFamily::Inet {
+        IpAddr::from([0; 4])
+    } else {
+        IpAddr::from([0; 16])
+    };
+    let (mut via, mut link, mut priority, mut mtu, mut advmss) = (None, None, 0, None, None);
+    let mut table = u32::from(table);
+    for (kind, value) in value::after(HEADER, body) {
+        match kind {
+            RTA_DST => dst = value::ip(value)?,
+            RTA_GATEWAY => via = value::ip(value),
+            RTA_OIF => link = value::number(value),
+            RTA_PRIORITY => priority = value::number(value)?,
+            RTA_TABLE => table = value::number(value)?,
+            // struct rtnexthop: the link's index is its second half.
+            RTA_MULTIPATH => link = link.or(value.get(4..).and_then(value::number)),
+            RTA_METRICS => {
+                for (metric, value) in attributes(value) {
+                    match metric {
+                        RTAX_MTU => mtu = value::number(value),
+                        RTAX_ADVMSS => advmss = value::number(value),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let route = Route {
+        dst: IpNet::new(dst, prefix_length).ok()?,
+        via,
+        mtu,
+        advmss,
+        priority: Some(priority),
+        table: Some(table),
+        scope: Some(scope),
+    };
+    Some(Installed { route, link: link? })
+}

@@ -1,0 +1,56 @@
+//! The network's kernel parameters, as files under `/proc/sys/net` of the calling thread's namespace.
+
+use std::{fs, io, path::Path};
+
+const ROOT: &str = "/proc/sys/net";
+
+/// Why a parameter could not be read or set.
+#[derive(Debug, thiserror::Error)]
+pub enum SysctlError {
+    /// It could not be read.
+    #[error("cannot read net/{name}")]
+    Read {
+        /// The parameter, below `/proc/sys/net`.
+        name: String,
+        /// The error of the system call.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be set.
+    #[error("cannot set net/{name} to {value}")]
+    Write {
+        /// The parameter, below `/proc/sys/net`.
+        name: String,
+        /// The value that was to be set.
+        value: String,
+        /// The error of the system call.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The parameter's value, without the line's end. `name` is relative, for example `ipv4/ip_forward`.
+pub(crate) fn read(name: &str) -> Result<String, SysctlError> {
+    match fs::read_to_string(format!("{ROOT}/{name}")) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(source) => Err(SysctlError::Read { name: name.to_owned(), source }),
+    }
+}
+
+/// Sets the parameter where it differs: writing some of them has effects of its own.
+pub(crate) fn ensure(name: &str, value: &str) -> Result<(), SysctlError> {
+    if read(name)? == value {
+        return Ok(());
+    }
+    tracing::debug!(name, value, "setting a kernel parameter");
+    fs::write(format!("{ROOT}/{name}"), value).map_err(|source| SysctlError::Write {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        source,
+    })
+}
+
+/// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`.
+pub(crate) fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}

@@ -1,0 +1,58 @@
+//! Finding every difference between a [`PodNetwork`] and the kernel.
+//!
+//! What [`apply`](crate::apply()) sets is looked at here, file by file: the host's side, the pod's side, the
+//! host's parameters and rules. Nothing that other pods change by coming and going is compared.
+
+mod host;
+mod pod;
+
+use crate::{
+    Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
+    difference::Differences,
+    netlink::{NetlinkError, Protocol, Socket},
+    nft::{self, NftError},
+    sysctl,
+};
+
+/// Why the kernel's state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A request to the kernel failed.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The pod's namespace could not be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A kernel parameter could not be read.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
+    /// The masquerade rules could not be read.
+    #[error(transparent)]
+    Nft(#[from] NftError),
+}
+
+/// Compares; an empty list says that all is as [`apply`](crate::apply()) left it.
+pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, VerifyError> {
+    let mut differences = Differences::default();
+    let mut socket = Socket::open(Protocol::Route)?;
+    let bridge = host::bridge(&mut socket, &wanted.bridge, &mut differences)?;
+    let host_end = host::end(&mut socket, wanted, bridge.as_ref(), &mut differences)?;
+    pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
+    forwarding(wanted.forwarding, &mut differences)?;
+    if wanted.masquerade {
+        let mut netfilter = Socket::open(Protocol::Netfilter)?;
+        for missing in nft::masquerade::check(&mut netfilter, &wanted.owner, &wanted.addresses)? {
+            differences.note("masquerade", "present", missing);
+        }
+    }
+    Ok(differences.0)
+}
+
+fn forwarding(wanted: Forwarding, differences: &mut Differences) -> Result<(), VerifyError> {
+    for (is_wanted, name) in [(wanted.ipv4, Forwarding::IPV4), (wanted.ipv6, Forwarding::IPV6)] {
+        if is_wanted {
+            differences.compare(format!("net/{name}"), &"1".to_owned(), &sysctl::read(name)?);
+        }
+    }
+    Ok(())
+}

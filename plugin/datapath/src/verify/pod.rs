@@ -1,0 +1,94 @@
+//! The pod's side: link, parameters, addresses, routes.
+
+use netlink_packet_route::AddressFamily;
+
+use super::VerifyError;
+use crate::{
+    Netns, PodNetwork, Route, SysctlError,
+    difference::Differences,
+    netlink::{Protocol, Socket},
+    parameters,
+    rtnl::{
+        address,
+        link::{self, Link},
+        route::{self, Installed},
+    },
+    sysctl,
+};
+
+/// Looks at the pod's side of the pair whose host's end is `host`.
+pub(super) fn verify(
+    wanted: &PodNetwork,
+    netns: &Netns,
+    host: Option<&Link>,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    let name = &wanted.veth.pod_name;
+    let object = format!("pod link {name}");
+    let mut socket = netns.run(|| Socket::open(Protocol::Route))??;
+    let Some(link) = link::by_name(&mut socket, name)? else {
+        differences.missing(object);
+        return Ok(());
+    };
+    compare_link(wanted, &link, host, &object, differences);
+    for (parameter, value, found) in netns.run(|| read_parameters(wanted))?? {
+        differences.compare(format!("net/{parameter} in the pod"), &value, &found);
+    }
+    let addresses = address::list(&mut socket, link.index)?;
+    for address in wanted.addresses.iter().filter(|address| !addresses.contains(address)) {
+        differences.missing(format!("address {address} of {object}"));
+    }
+    let mut installed = route::list(&mut socket, AddressFamily::Inet)?;
+    if wanted.routes.iter().any(|route| route.dst.addr().is_ipv6()) {
+        installed.extend(route::list(&mut socket, AddressFamily::Inet6)?);
+    }
+    for route in &wanted.routes {
+        compare_route(route, &installed, link.index, differences);
+    }
+    Ok(())
+}
+
+fn compare_link(
+    wanted: &PodNetwork,
+    link: &Link,
+    host: Option<&Link>,
+    object: &str,
+    differences: &mut Differences,
+) {
+    if !link.is_up {
+        differences.note(object, "up", "down");
+    }
+    if link.mac != Some(wanted.veth.pod_mac) {
+        let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
+        differences.note(format!("Ethernet address of {object}"), wanted.veth.pod_mac, found);
+    }
+    let mtu = wanted.veth.mtu.or(host.map(|host| host.mtu));
+    differences.compare(format!("MTU of {object}"), &mtu.unwrap_or(link.mtu), &link.mtu);
+    // Indices are of two namespaces, so that each must point to the other.
+    if let Some(host) = host.filter(|host| host.peer != Some(link.index) || link.peer != Some(host.index)) {
+        differences.note(format!("peer of {object}"), &host.name, "another link");
+    }
+}
+
+/// Each parameter with its wanted and its present value, read in the calling thread's namespace.
+fn read_parameters(wanted: &PodNetwork) -> Result<Vec<(String, String, String)>, SysctlError> {
+    let name = &wanted.veth.pod_name;
+    let ipv6 = wanted.has_ipv6().then(|| parameters::ipv6(name)).into_iter().flatten();
+    let read = |(parameter, value): (String, &str)| {
+        let found = sysctl::read(&parameter)?;
+        Ok((parameter, value.to_owned(), found))
+    };
+    parameters::ipv4(name).chain(ipv6).map(read).collect()
+}
+
+fn compare_route(wanted: &Route, installed: &[Installed], link: u32, differences: &mut Differences) {
+    let to_the_same: Vec<_> = installed
+        .iter()
+        .filter(|installed| installed.link == link && installed.route.dst == wanted.dst.trunc())
+        .collect();
+    if !to_the_same.iter().any(|installed| installed.satisfies(wanted)) {
+        let found: Vec<_> = to_the_same.iter().map(|installed| installed.route.to_string()).collect();
+        let found = if found.is_empty() { "missing".to_owned() } else { found.join("; ") };
+        differences.note(format!("route to {} in the pod", wanted.dst), wanted, found);
+    }
+}
