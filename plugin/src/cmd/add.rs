@@ -1,0 +1,108 @@
+//! ADD: all or nothing.
+//!
+//! ```text
+//!  check everything ──▶ record ──▶ addresses ──▶ record, with them ──▶ kernel ──▶ result
+//!                         ◀──────────── undone in reverse where a later step fails
+//! ```
+
+use std::net::IpAddr;
+
+use podnet_cni::{AddResult, Attachment};
+use podnet_datapath::{LinkName, LinkPrefix, Netns, Owner, apply, remove};
+
+use super::{open_sandbox, owner, pod_link};
+use crate::error::{Error, chain};
+use crate::ipam;
+use crate::mode::kubenet;
+use crate::record::{Entry, Lease, Record, RecordError, Registry, Reserved};
+use crate::settings::Settings;
+
+/// Adds the attachment and returns the result in the configuration's version.
+pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error> {
+    let args = attachment.args()?;
+    let settings = Settings::read(&attachment.network, &args)?;
+    let previous = attachment.network.prev_result()?.unwrap_or_default();
+    let job = Job {
+        owner: owner(attachment),
+        ifname: pod_link(attachment)?,
+        sandbox: open_sandbox(netns, attachment.netns_override)?,
+        netns,
+        settings,
+    };
+    let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
+    let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
+
+    let registry = Registry::create()?;
+    let mut entry = claim(&registry, &job.owner, &record)?;
+    let answer = job.allocate(&mut entry, record, |ours| {
+        let mut result = previous;
+        result.extend(ours);
+        Ok(result.to_json(attachment.network.version)?)
+    });
+    answer.inspect_err(|_| undo("the record", entry.remove()))
+}
+
+/// An ADD whose request was found good.
+struct Job<'a> {
+    owner: Owner,
+    ifname: LinkName,
+    sandbox: Netns,
+    netns: &'a str,
+    settings: Settings,
+}
+
+impl Job<'_> {
+    fn allocate(
+        &self,
+        entry: &mut Entry<'_>,
+        record: Record,
+        answer: impl FnOnce(AddResult) -> Result<String, Error>,
+    ) -> Result<String, Error> {
+        let Settings { kubenet, ipam, .. } = &self.settings;
+        let reserved = Reserved {
+            leases: ipam.allocate(&self.owner)?,
+            data_dir: ipam.data_dir().to_owned(),
+            masqueraded: kubenet.ip_masq,
+        };
+        let record = record.holding(reserved.clone());
+        let masqueraded = record.masqueraded();
+        let connected = entry
+            .replace(record)
+            .map_err(Error::from)
+            .and_then(|()| self.connect(&reserved.leases, &masqueraded, answer));
+        connected.inspect_err(|_| undo("the reservation", ipam::release(&self.owner, &reserved)))
+    }
+
+    fn connect(
+        &self,
+        leases: &[Lease],
+        masqueraded: &[IpAddr],
+        answer: impl FnOnce(AddResult) -> Result<String, Error>,
+    ) -> Result<String, Error> {
+        let Settings { kubenet: config, ipam, dns } = &self.settings;
+        let routes = kubenet::routes(config, leases, ipam.routes());
+        let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
+        let made = apply(&network, &self.sandbox)?;
+        let result = kubenet::result(&network, &made, self.netns, leases, routes);
+        let answer = answer(AddResult { dns: dns.clone(), ..result });
+        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded))))
+    }
+}
+
+/// What cannot be undone is left to DEL, which the runtime owes after a failed ADD.
+fn undo<E: std::error::Error>(what: &str, result: Result<impl Sized, E>) {
+    if let Err(error) = result {
+        tracing::warn!(error = chain(&error), "cannot take back {what}");
+    }
+}
+
+fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
+    registry.claim(owner.id(), record).map_err(|error| match error {
+        RecordError::Exists(_) => Error::Exists {
+            network: owner.network().to_owned(),
+            container: owner.container().to_owned(),
+            ifname: owner.ifname().to_owned(),
+        },
+        error => error.into(),
+    })
+}

@@ -1,0 +1,96 @@
+//! CHECK: compares what is with what ADD made, and names every difference at once.
+
+use podnet_cni::{AddResult, Attachment, IpConfig};
+use podnet_datapath::{Owner, verify};
+
+use super::{open_sandbox, owner, pod_link};
+use crate::error::Error;
+use crate::mode::kubenet;
+use crate::record::{ATTACHMENTS, Lease, Registry};
+use crate::settings::Settings;
+
+/// Verifies the attachment.
+pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
+    let settings = Settings::read(&attachment.network, &attachment.args()?)?;
+    let previous = attachment.network.prev_result()?;
+    let sandbox = open_sandbox(netns, attachment.netns_override)?;
+    let owner = owner(attachment);
+    let ifname = pod_link(attachment)?;
+    let answered = previous.as_ref().map(|result| Answered { result, ifname: ifname.as_str(), netns });
+    let leases = leases(&owner, answered.as_ref())?;
+
+    let Settings { kubenet: config, ipam, .. } = &settings;
+    let routes = kubenet::routes(config, &leases, ipam.routes());
+    let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes);
+    if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
+        network.veth.pod_mac = mac;
+    }
+    let mut differences: Vec<String> = Vec::new();
+    differences.extend(verify(&network, &sandbox)?.iter().map(ToString::to_string));
+    differences.extend(ipam.check(&owner, &leases)?.iter().map(ToString::to_string));
+    differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
+    if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
+}
+
+/// The pod's addresses: by the record, else by what ADD answered.
+fn leases(owner: &Owner, answered: Option<&Answered<'_>>) -> Result<Vec<Lease>, Error> {
+    let recorded = match Registry::open()? {
+        Some(registry) => registry.read(owner.id())?.and_then(|record| record.reserved),
+        None => None,
+    };
+    let leases = match (recorded, answered) {
+        (Some(reserved), _) => reserved.leases,
+        (None, Some(answered)) => answered.leases(),
+        (None, None) => Vec::new(),
+    };
+    if leases.is_empty() {
+        return Err(Error::Unknown { path: format!("{ATTACHMENTS}/{}", owner.id()) });
+    }
+    Ok(leases)
+}
+
+/// The final result of the list, of which the pod's interface is ours. Later plugins may have changed its hardware
+/// address, and may have added interfaces, addresses and routes of their own.
+struct Answered<'a> {
+    result: &'a AddResult,
+    ifname: &'a str,
+    netns: &'a str,
+}
+
+impl Answered<'_> {
+    fn interface(&self) -> Option<usize> {
+        self.result.interfaces.iter().position(|interface| {
+            interface.name == self.ifname && interface.sandbox.as_deref() == Some(self.netns)
+        })
+    }
+
+    fn ips(&self) -> impl Iterator<Item = &IpConfig> {
+        let ours = self.interface();
+        self.result.ips.iter().filter(move |ip| ip.interface.is_none() || ip.interface == ours)
+    }
+
+    fn leases(&self) -> Vec<Lease> {
+        let lease = |ip: &IpConfig| Some(Lease { address: ip.address, gateway: ip.gateway? });
+        self.ips().filter_map(lease).collect()
+    }
+
+    /// The pod's hardware address where the result has one.
+    fn mac(&self) -> Option<podnet_datapath::MacAddr> {
+        let interface = self.result.interfaces.get(self.interface()?)?;
+        let mac: podnet_cni::MacAddr = interface.mac.as_deref()?.parse().ok()?;
+        Some(podnet_datapath::MacAddr::new(mac.octets()))
+    }
+
+    fn differences(&self, leases: &[Lease]) -> Vec<String> {
+        let mut differences = Vec::new();
+        let has_interfaces = !self.result.interfaces.is_empty();
+        if has_interfaces && self.interface().is_none() {
+            differences.push(format!("prevResult has no interface {} in {}", self.ifname, self.netns));
+        }
+        let foreign = self.ips().filter(|ip| leases.iter().all(|lease| lease.address != ip.address));
+        differences.extend(foreign.map(|ip| {
+            format!("prevResult gives {} the address {}, which ADD did not", self.ifname, ip.address)
+        }));
+        differences
+    }
+}

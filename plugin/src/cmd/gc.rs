@@ -1,0 +1,112 @@
+//! GC: removes what belongs to no valid attachment, in this network only.
+//!
+//! Three places are looked at, since a crash may have left something in any of them: the records, the kernel's links
+//! and nftables elements by their labels, and the reservations. What another process works on, or was made after the
+//! call began, stays: the runtime's list cannot know it.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use podnet_cni::{Network, ValidAttachments};
+use podnet_datapath::netlink::{Protocol, Socket};
+use podnet_datapath::{Owner, OwnerId, links, nft};
+use podnet_host_local::{ReservationOwner, Store};
+
+use super::del::{data_dirs, detach};
+use crate::error::Error;
+use crate::record::{Entry, RecordError, Registry};
+
+/// Removes leftovers. Without a list of valid attachments nothing is known to be one.
+pub(crate) fn gc(network: &Network) -> Result<(), Error> {
+    let started = SystemTime::now();
+    let Some(valid) = network.valid_attachments()? else { return Ok(()) };
+    Collection { network, valid: &valid, started, kept: BTreeSet::new(), errors: Vec::new() }.run()
+}
+
+/// The attachments whose label some link or nftables element of this node carries.
+fn labelled() -> Result<Vec<Owner>, Error> {
+    let elements = nft::masquerade::owners(&mut Socket::open(Protocol::Netfilter)?)?;
+    let labels =
+        links()?.into_iter().map(|link| link.label).chain(elements.into_iter().map(|(_, label)| label));
+    Ok(labels.filter_map(|label| label.owner()).collect())
+}
+
+struct Collection<'a> {
+    network: &'a Network,
+    valid: &'a ValidAttachments,
+    started: SystemTime,
+    /// Attachments that stay though they are not in the list: in work, or not to be removed.
+    kept: BTreeSet<OwnerId>,
+    errors: Vec<Error>,
+}
+
+impl Collection<'_> {
+    fn run(mut self) -> Result<(), Error> {
+        let registry = Registry::open()?;
+        for owner in self.found(registry.as_ref())? {
+            self.collect(registry.as_ref(), &owner);
+        }
+        self.release();
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(self.errors)) }
+    }
+
+    /// Every attachment of this network that has a record, a link or an nftables element.
+    fn found(&self, registry: Option<&Registry>) -> Result<Vec<Owner>, Error> {
+        let mut found = labelled()?;
+        if let Some(registry) = registry {
+            for id in registry.ids()? {
+                found.extend(registry.read(id)?.map(|record| record.owner()));
+            }
+        }
+        found.retain(|owner| owner.network() == self.network.name.as_str());
+        found.sort_by_key(Owner::id);
+        found.dedup();
+        Ok(found)
+    }
+
+    fn collect(&mut self, registry: Option<&Registry>, owner: &Owner) {
+        if self.valid.contains(owner.container(), owner.ifname()) {
+            return;
+        }
+        let entry = match registry.map(|registry| registry.try_lock(owner.id())) {
+            None => None,
+            Some(Ok(entry)) => entry,
+            Some(Err(error)) => {
+                self.kept.insert(owner.id());
+                if !matches!(error, RecordError::Busy(_)) {
+                    self.errors.push(error.into());
+                }
+                return;
+            }
+        };
+        if entry.as_ref().and_then(Entry::written).is_some_and(|written| written >= self.started) {
+            self.kept.insert(owner.id());
+            return;
+        }
+        let errors = detach(owner, entry, Some(&self.network.config));
+        if !errors.is_empty() {
+            self.kept.insert(owner.id());
+            self.errors.extend(errors);
+        }
+    }
+
+    /// Releases reservations that have neither record nor link.
+    fn release(&mut self) {
+        let name = self.network.name.as_str();
+        let is_valid = |owner: &ReservationOwner| match owner.ifname() {
+            Some(ifname) => {
+                self.valid.contains(owner.container_id(), ifname)
+                    || self.kept.contains(&Owner::new(name, owner.container_id(), ifname).id())
+            }
+            None => self.valid.contains_container(owner.container_id()),
+        };
+        for dir in data_dirs(std::iter::once(&self.network.config)) {
+            let collected = Store::new(&dir, name)
+                .and_then(|store| podnet_host_local::gc(&store, &is_valid, self.started));
+            match collected {
+                Ok(collected) => self.errors.extend(collected.errors.into_iter().map(Error::from)),
+                Err(error) => self.errors.push(error.into()),
+            }
+        }
+    }
+}

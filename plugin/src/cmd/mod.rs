@@ -1,0 +1,78 @@
+//! The verbs of the protocol, one a file.
+
+mod add;
+mod check;
+mod del;
+mod gc;
+mod status;
+
+use std::io::Read;
+
+use podnet_cni::{Attachment, Environment, Request, Version, VersionReply};
+use podnet_datapath::{LinkName, Netns, Owner};
+
+use crate::error::Error;
+use crate::logging;
+use crate::outcome::Outcome;
+
+/// Serves one request of a runtime.
+pub(crate) fn run() -> Outcome {
+    let environment = Environment::from_lookup(|name| std::env::var_os(name));
+    if !environment.has_command() {
+        return Outcome::note(about());
+    }
+    match serve(&environment) {
+        Ok(stdout) => Outcome::success(stdout),
+        Err(error) => Outcome::failure(&error.into()),
+    }
+}
+
+fn serve(environment: &Environment) -> Result<String, Error> {
+    let request = Request::parse(environment, read_stdin)?;
+    if let Some(network) = request.network() {
+        logging::init(&network.config);
+    }
+    match request {
+        Request::Add { attachment, netns } => add::add(&attachment, &netns),
+        Request::Check { attachment, netns } => check::check(&attachment, &netns).map(|()| String::new()),
+        Request::Del { attachment, netns } => del::del(&attachment, netns.as_deref()).map(|()| String::new()),
+        Request::Gc(network) => gc::gc(&network).map(|()| String::new()),
+        Request::Status(network) => status::status(&network).map(|()| String::new()),
+        Request::Version => Ok(VersionReply::new().to_json()),
+    }
+}
+
+/// What a person sees who calls the plugin without arguments.
+fn about() -> String {
+    let versions = Version::SUPPORTED.map(|version| version.to_string()).join(", ");
+    format!(
+        "CNI plugin podnet {}; as the node's tool: podnet --help\nCNI protocol versions supported: {versions}\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn read_stdin() -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The pod's link by the kernel's rules, which are those of CNI_IFNAME.
+fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
+    Ok(attachment.ifname.as_str().parse()?)
+}
+
+fn owner(attachment: &Attachment) -> Owner {
+    let key = attachment.key();
+    Owner::new(key.network, key.container_id, key.ifname)
+}
+
+/// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its
+/// loopback link.
+fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Error> {
+    let netns = Netns::open(path)?;
+    if !netns_override && netns.is_current()? {
+        return Err(Error::OwnNetns);
+    }
+    Ok(netns)
+}

@@ -1,0 +1,25 @@
+//! STATUS: whether ADD could be served now. Changes nothing and waits for nobody.
+
+use podnet_cni::{Args, Network};
+use podnet_datapath::{Feature, probe};
+
+use crate::error::Error;
+use crate::record::Registry;
+use crate::settings::Settings;
+
+/// Fails with code 50 where ADD could not work, and as ADD would where the configuration is wrong. What ADD would mend
+/// by itself (a missing directory or bridge, forwarding that is off) is fine.
+pub(crate) fn status(network: &Network) -> Result<(), Error> {
+    let settings = Settings::read(network, &Args::default())?;
+    let ready = || {
+        let lacking =
+            probe()?.into_iter().filter(|&feature| feature != Feature::NfTables || settings.kubenet.ip_masq);
+        let lacking: Vec<String> = lacking.map(|feature| feature.to_string()).collect();
+        if !lacking.is_empty() {
+            return Err(Error::KernelLacks(lacking.join(", ")));
+        }
+        Registry::open()?;
+        settings.ipam.probe()
+    };
+    ready().map_err(|error| Error::NotReady(Box::new(error)))
+}

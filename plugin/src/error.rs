@@ -1,0 +1,215 @@
+//! Everything that can end a command, and the code it ends with.
+//!
+//! The code follows from the type. Two questions are answered here and nowhere else: which code, and whether the
+//! same call may succeed later (the specification's code 11).
+
+use nix::errno::Errno;
+use podnet_cni::json::DecodeError;
+use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
+use podnet_datapath::{
+    ApplyError, LinkNameError, NetnsError, RemoveError, VerifyError, netlink::NetlinkError, nft::NftError,
+};
+use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
+
+use crate::netconf::ConfigError;
+use crate::record::RecordError;
+
+/// The codes of [`ErrorObject`]: the specification's, and ours from 100 on (README of the codes: ARCHITECTURE.md).
+pub(crate) mod code {
+    pub(crate) use podnet_cni::code::*;
+
+    /// A defect of podnet.
+    pub(crate) const INTERNAL: u32 = PLUGIN_SPECIFIC;
+    /// A second ADD for an attachment that exists.
+    pub(crate) const ATTACHMENT_EXISTS: u32 = PLUGIN_SPECIFIC + 1;
+    /// No address: the ranges are used up, or a requested one cannot be had.
+    pub(crate) const NO_ADDRESS: u32 = PLUGIN_SPECIFIC + 2;
+    /// An object of somebody else is in the way, or one of ours with other settings.
+    pub(crate) const IN_THE_WAY: u32 = PLUGIN_SPECIFIC + 3;
+    /// The kernel refused.
+    pub(crate) const KERNEL: u32 = PLUGIN_SPECIFIC + 4;
+    /// CHECK: something is not as ADD made it.
+    pub(crate) const DIFFERS: u32 = PLUGIN_SPECIFIC + 5;
+    /// DEL or GC: something could not be removed.
+    pub(crate) const NOT_REMOVED: u32 = PLUGIN_SPECIFIC + 6;
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The request itself.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// `CNI_ARGS`.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// A member of the configuration has the wrong type.
+    #[error("cannot read the network configuration")]
+    Decode(#[from] DecodeError),
+    /// A member of the configuration has a wrong value.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A member of `ipam` has a wrong value.
+    #[error(transparent)]
+    Ipam(#[from] podnet_host_local::ConfigError),
+    /// GC's list.
+    #[error(transparent)]
+    ValidAttachments(#[from] ValidAttachmentsError),
+    /// `prevResult`.
+    #[error(transparent)]
+    PrevResult(#[from] ResultError),
+    /// `ipam.resolvConf` cannot be read.
+    #[error(transparent)]
+    ResolvConf(#[from] ResolvConfError),
+    /// An owner that no reservation can name.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// `CNI_IFNAME` is no name for a link.
+    #[error(transparent)]
+    IfName(#[from] LinkNameError),
+    /// The pod's namespace.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// The pod's namespace is the node's.
+    #[error("plugin's netns and netns from CNI_NETNS should not be the same")]
+    OwnNetns,
+    /// The record of the attachment.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A second ADD.
+    #[error("attachment of interface {ifname} of container {container} to network {network} exists already")]
+    Exists {
+        /// The key.
+        network: String,
+        /// The key.
+        container: String,
+        /// The key.
+        ifname: String,
+    },
+    /// The reservations.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No address.
+    #[error(transparent)]
+    Allocate(#[from] AllocateError),
+    /// The kernel, in ADD.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The kernel, in CHECK.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The kernel, in DEL.
+    #[error(transparent)]
+    Remove(#[from] RemoveError),
+    /// The kernel, in GC.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// nftables, in GC.
+    #[error(transparent)]
+    Nft(#[from] NftError),
+    /// The kernel lacks features that ADD needs.
+    #[error("the kernel lacks {0}")]
+    KernelLacks(String),
+    /// The result has no form in the configuration's version.
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
+    /// CHECK has nothing to compare with.
+    #[error("nothing is known of the attachment: prevResult is missing and so is the record {path}")]
+    Unknown {
+        /// The record's path.
+        path: String,
+    },
+    /// CHECK found differences, all of them.
+    #[error("{} not as ADD made it: {}", plural(.0.len(), "thing is", "things are"), .0.join("; "))]
+    Differs(Vec<String>),
+    /// DEL or GC: what went wrong, after everything was tried.
+    #[error("{} could not be removed: {}", plural(.0.len(), "thing", "things"), chains(.0))]
+    NotRemoved(Vec<Error>),
+    /// STATUS: ADD could not be served.
+    #[error("podnet cannot add pods")]
+    NotReady(#[source] Box<Error>),
+    /// A range set is used up.
+    #[error(transparent)]
+    Exhausted(#[from] podnet_host_local::Exhausted),
+}
+
+impl Error {
+    /// The code of the error object.
+    fn code(&self) -> u32 {
+        if self.may_pass() {
+            return code::TRY_AGAIN_LATER;
+        }
+        match self {
+            Self::Decode(_) => code::DECODING_FAILURE,
+            Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
+            Self::Config(_)
+            | Self::Ipam(_)
+            | Self::PrevResult(_)
+            | Self::Conversion(_)
+            | Self::Unknown { .. } => code::INVALID_NETWORK_CONFIG,
+            Self::Netns(_) | Self::OwnNetns => code::INVALID_NETNS,
+            Self::Exists { .. } | Self::Apply(ApplyError::Attached { .. }) => code::ATTACHMENT_EXISTS,
+            Self::Record(_)
+            | Self::Store(_)
+            | Self::ResolvConf(_)
+            | Self::Allocate(AllocateError::Store(_)) => code::IO_FAILURE,
+            Self::Allocate(_) | Self::Exhausted(_) => code::NO_ADDRESS,
+            Self::Apply(
+                ApplyError::NotABridge { .. }
+                | ApplyError::BridgeMtu { .. }
+                | ApplyError::BridgeAddress { .. }
+                | ApplyError::NamesTaken { .. }
+                | ApplyError::PodNameTaken { .. },
+            ) => code::IN_THE_WAY,
+            Self::Apply(_)
+            | Self::Verify(_)
+            | Self::Remove(_)
+            | Self::Netlink(_)
+            | Self::Nft(_)
+            | Self::KernelLacks(_) => code::KERNEL,
+            Self::Differs(_) => code::DIFFERS,
+            Self::NotRemoved(_) => code::NOT_REMOVED,
+            Self::NotReady(_) => code::PLUGIN_NOT_AVAILABLE,
+            // These know their own; see `From<Error> for ErrorObject`.
+            Self::Request(_)
+            | Self::Args(_)
+            | Self::ValidAttachments(_)
+            | Self::Owner(_)
+            | Self::IfName(_) => code::INVALID_ENVIRONMENT,
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody's doing: the kernel was short of something.
+    fn may_pass(&self) -> bool {
+        let sources = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
+        let errnos = sources.filter_map(|error| error.downcast_ref::<Errno>());
+        errnos
+            .into_iter()
+            .any(|errno| matches!(errno, Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::ENOMEM))
+    }
+}
+
+impl From<Error> for ErrorObject {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Request(error) => error.into(),
+            Error::Args(error) => error.into(),
+            Error::ValidAttachments(error) => error.into(),
+            error => Self::from_error(error.code(), &error),
+        }
+    }
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn chains(errors: &[Error]) -> String {
+    errors.iter().map(|error| chain(error)).collect::<Vec<_>>().join("; ")
+}
+
+/// An error and its sources in one line, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let links = std::iter::successors(Some(error), |error| error.source());
+    links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

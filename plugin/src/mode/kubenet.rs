@@ -1,0 +1,144 @@
+//! Mode kubenet: pods on a bridge that holds the gateway's address.
+//!
+//! ```text
+//!  pod eth0 ══ veth… ─┐
+//!  pod eth0 ══ veth… ─┴─ cbr0 (10.244.1.1/24) ── forwarding ── other nodes, by the cloud's routes
+//! ```
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use podnet_cni::{AddResult, Interface, IpConfig, Route};
+use podnet_datapath::{
+    self as datapath, Applied, Bridge, Forwarding, LinkName, LinkPrefix, MacAddr, Owner, PodNetwork, Veth,
+};
+use sha2::{Digest, Sha256};
+
+use crate::netconf::Kubenet;
+use crate::record::Lease;
+
+/// The result's order, which runtimes and tests rely on: bridge, host's end, pod's end.
+const POD_INTERFACE: usize = 2;
+
+/// What the pod's network is to be.
+///
+/// # Arguments
+/// `leases`: the pod's addresses, each with its subnet's gateway; `routes`: those of the result ([`routes`]).
+pub(crate) fn plan(
+    config: &Kubenet,
+    owner: Owner,
+    ifname: LinkName,
+    leases: &[Lease],
+    routes: &[Route],
+) -> PodNetwork {
+    let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
+    let gateways: Vec<IpAddr> = leases.iter().map(|lease| lease.gateway).collect();
+    let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
+    let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
+    PodNetwork {
+        veth: Veth {
+            prefix: LinkPrefix::VETH,
+            host_mac: host_mac(&owner),
+            pod_name: ifname,
+            pod_mac: config.mac.unwrap_or_else(|| mac_of(&own)),
+            mtu: config.mtu,
+        },
+        bridge: Bridge {
+            name: config.bridge.clone(),
+            mac: mac_of(&gateways),
+            mtu: config.mtu,
+            gateways: if config.is_gateway { leases.iter().map(gateway).collect() } else { Vec::new() },
+            force_address: config.force_address,
+        },
+        hairpin: config.hairpin,
+        addresses: leases.iter().map(|lease| lease.address).collect(),
+        routes: routes.iter().map(|route| installed(route, leases)).collect(),
+        forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
+        masquerade: config.ip_masq,
+        owner,
+    }
+}
+
+/// The routes of the result: those of `ipam.routes`, and a default route through the gateway for each family that
+/// lacks one.
+pub(crate) fn routes(config: &Kubenet, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+    let mut routes = ipam;
+    for default in [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())] {
+        let missing = routes.iter().all(|route| route.dst != default);
+        let gateway = gateway_of(default.addr().is_ipv4(), leases);
+        if config.is_default_gateway && missing && gateway.is_some() {
+            routes.push(Route::new(default, gateway));
+        }
+    }
+    routes
+}
+
+/// What ADD answers.
+pub(crate) fn result(
+    network: &PodNetwork,
+    made: &Applied,
+    sandbox: &str,
+    leases: &[Lease],
+    routes: Vec<Route>,
+) -> AddResult {
+    let interface = |name: &LinkName, mac: MacAddr| Interface {
+        name: name.as_str().to_owned(),
+        mac: Some(mac.to_string()),
+        ..Interface::default()
+    };
+    let pod = interface(&network.veth.pod_name, network.veth.pod_mac);
+    AddResult {
+        interfaces: vec![
+            interface(&network.bridge.name, made.bridge_mac),
+            interface(&made.host_name, made.host_mac),
+            Interface { sandbox: Some(sandbox.to_owned()), ..pod },
+        ],
+        ips: leases.iter().map(ip_config).collect(),
+        routes,
+        ..AddResult::default()
+    }
+}
+
+fn ip_config(lease: &Lease) -> IpConfig {
+    IpConfig { address: lease.address, gateway: Some(lease.gateway), interface: Some(POD_INTERFACE) }
+}
+
+/// A route of the result as the kernel is to have it: one that names no gateway goes through that of its family.
+fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
+    let Route { dst, gw, mtu, advmss, priority, table, scope } = *route;
+    let via = gw.or_else(|| gateway_of(dst.addr().is_ipv4(), leases));
+    datapath::Route { dst, via, mtu, advmss, priority, table, scope }
+}
+
+/// The gateway of the pod's first address of a family.
+fn gateway_of(ipv4: bool, leases: &[Lease]) -> Option<IpAddr> {
+    leases.iter().map(|lease| lease.gateway).find(|gateway| gateway.is_ipv4() == ipv4)
+}
+
+/// A hardware address that follows from an IP address, of IPv4 where there is one: whoever still has the last holder of
+/// the IP address in his neighbour table reaches the next one all the same. 0a:58 is the prefix that kubenet used.
+fn mac_of(addresses: &[IpAddr]) -> MacAddr {
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    let [a, b, c, d] = match first {
+        Some(IpAddr::V4(address)) => address.octets(),
+        Some(IpAddr::V6(address)) => digest(&address.octets()),
+        None => [0; 4],
+    };
+    MacAddr::new([0x0a, 0x58, a, b, c, d])
+}
+
+/// The host end's hardware address: locally administered, and its owner's whatever the address of the pod.
+fn host_mac(owner: &Owner) -> MacAddr {
+    let mut bytes = [0x02; 6];
+    bytes[1..].copy_from_slice(&owner.id().octets()[..5]);
+    MacAddr::new(bytes)
+}
+
+/// An IPv6 address is longer than what a hardware address has room for.
+fn digest(octets: &[u8]) -> [u8; 4] {
+    let digest: [u8; 32] = Sha256::digest(octets).into();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn lease(address: &str, gateway: &str) -> Lease {
+    Lease { address: address.parse().unwrap(), gateway: gateway.parse().unwrap() }
+}
+
+fn dual() -> [Lease; 2] {
+    [lease("10.244.1.5/24", "10.244.1.1"), lease("fd00:1::5/64", "fd00:1::1")]
+}
+
+fn config() -> Kubenet {
+    Kubenet {
+        bridge: "cbr0".parse().unwrap(),
+        mtu: None,
+        hairpin: true,
+        is_gateway: true,
+        is_default_gateway: true,
+        force_address: false,
+        ip_masq: false,
+        mac: None,
+    }
+}
+
+fn planned(config: &Kubenet, leases: &[Lease], routes: &[Route]) -> PodNetwork {
+    plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), leases, routes)
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_dual_stack_pod_is_a_port_of_a_bridge_that_is_its_gateway() {
+    let routes = routes(&config(), &dual(), Vec::new());
+    let network = planned(&config(), &dual(), &routes);
+    assert_eq!(network.addresses, [net("10.244.1.5/24"), net("fd00:1::5/64")]);
+    assert_eq!(network.bridge.gateways, [net("10.244.1.1/24"), net("fd00:1::1/64")]);
+    assert_eq!(network.forwarding, Forwarding { ipv4: true, ipv6: true });
+    assert_eq!(network.veth.pod_mac.to_string(), "0a:58:0a:f4:01:05");
+    assert_eq!(network.bridge.mac.to_string(), "0a:58:0a:f4:01:01");
+    assert!(network.hairpin && !network.masquerade);
+    let vias: Vec<_> =
+        network.routes.iter().map(|route| (route.dst, route.via.unwrap().to_string())).collect();
+    assert_eq!(vias, [(net("0.0.0.0/0"), "10.244.1.1".to_owned()), (net("::/0"), "fd00:1::1".to_owned())]);
+}
+
+#[test]
+fn a_default_route_of_the_configuration_is_not_doubled() {
+    let given = Route::new(net("0.0.0.0/0"), None);
+    let routes = routes(&config(), &dual(), vec![given.clone()]);
+    assert_eq!(routes.iter().map(|route| route.dst).collect::<Vec<_>>(), [net("0.0.0.0/0"), net("::/0")]);
+    assert_eq!(routes[0], given, "the result repeats the configuration's route as it is");
+    let installed = planned(&config(), &dual(), &routes).routes;
+    assert_eq!(installed[0].via, Some("10.244.1.1".parse().unwrap()), "the kernel's route needs the gateway");
+}
+
+#[test]
+fn without_gateway_the_bridge_stays_without_address_and_the_node_does_not_forward() {
+    let config = Kubenet { is_gateway: false, is_default_gateway: false, ..config() };
+    let routes = routes(&config, &dual(), Vec::new());
+    let network = planned(&config, &dual(), &routes);
+    assert!(network.bridge.gateways.is_empty() && network.routes.is_empty());
+    assert_eq!(network.forwarding, Forwarding::default());
+}
+
+#[test]
+fn a_route_of_a_family_without_address_has_no_gateway_to_go_through() {
+    let route = Route::new(net("fd00:9::/64"), None);
+    assert_eq!(installed(&route, &dual()[..1]).via, None);
+}
+
+#[test]
+fn the_result_lists_bridge_host_end_and_pod_end() {
+    let network = planned(&config(), &dual(), &[]);
+    let made = Applied {
+        bridge_mac: network.bridge.mac,
+        host_name: "veth0123456789a".parse().unwrap(),
+        host_index: 7,
+        host_mac: network.veth.host_mac,
+        pod_mac: network.veth.pod_mac,
+        mtu: 1500,
+    };
+    let result = result(&network, &made, "/run/netns/x", &dual(), Vec::new());
+    let names: Vec<_> = result.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+    assert_eq!(names, ["cbr0", "veth0123456789a", "eth0"]);
+    let sandboxes: Vec<_> = result.interfaces.iter().map(|interface| interface.sandbox.as_deref()).collect();
+    assert_eq!(sandboxes, [None, None, Some("/run/netns/x")]);
+    assert!(result.ips.iter().all(|ip| ip.interface == Some(2) && ip.gateway.is_some()));
+}
+
+proptest! {
+    #[test]
+    fn hardware_addresses_are_those_of_single_stations_and_differ_as_ipv4_addresses_do(a: [u8; 4], b: [u8; 4], c: [u8; 16]) {
+        let mac = |address: IpAddr| mac_of(&[address]);
+        for address in [IpAddr::from(a), IpAddr::from(c)] {
+            prop_assert_eq!(mac(address).bytes()[0] & 1, 0);
+        }
+        prop_assert_eq!(a == b, mac(a.into()) == mac(b.into()));
+    }
+}

@@ -1,0 +1,373 @@
+//! The network configuration of `type: podnet`, from JSON to checked values.
+//!
+//! Two steps: [`NetConf`] is the text's shape (member names in any case, wrong types refused by name);
+//! [`NetConf::check`] decides what it means and names the member that is wrong. Both are pure.
+
+use std::path::PathBuf;
+
+use podnet_cni::{Dns, RequestedIp};
+use podnet_datapath::{LinkName, MacAddr};
+use podnet_host_local::IpamConfig;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::logging::Level;
+
+/// The bridge of mode kubenet, by kubenet's own name.
+const DEFAULT_BRIDGE: &str = "cbr0";
+
+/// The smallest MTU that IPv4 (RFC 791) and IPv6 (RFC 8200 section 5) allow, and the largest that a veth takes.
+const MTU_IPV4: u32 = 68;
+const MTU_IPV6: u32 = 1280;
+const MTU_LARGEST: u32 = 65535;
+
+/// The members of a plugin entry that podnet knows. Unknown ones are tolerated, as the specification asks.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct NetConf {
+    /// For the protocol; listed so that `podnet conf` knows them.
+    pub(crate) cni_version: Option<Value>,
+    pub(crate) name: Option<Value>,
+    pub(crate) r#type: Option<String>,
+    pub(crate) capabilities: Option<Value>,
+    pub(crate) prev_result: Option<Value>,
+    #[serde(rename = "cni.dev/valid-attachments")]
+    pub(crate) valid_attachments: Option<Value>,
+    #[serde(rename = "cni.dev/attachments")]
+    pub(crate) attachments: Option<Value>,
+
+    /// Which mode; `kubenet`.
+    pub(crate) mode: Option<String>,
+    /// The bridge's name.
+    pub(crate) bridge: Option<String>,
+    /// Bytes; 0: that of the bridge, or of the default route's link where the bridge is made.
+    pub(crate) mtu: Option<u32>,
+    /// `hairpin-veth`, `none`, or the reference bridge's boolean.
+    pub(crate) hairpin_mode: Option<Value>,
+    /// The bridge holds the gateway's address; true.
+    pub(crate) is_gateway: Option<bool>,
+    /// Default routes through the gateway where `ipam.routes` has none; as `isGateway`.
+    pub(crate) is_default_gateway: Option<bool>,
+    /// Replace a differing gateway address of the bridge; false.
+    pub(crate) force_address: Option<bool>,
+    /// Masquerade what pods send out of their subnet; false.
+    pub(crate) ip_masq: Option<bool>,
+    pub(crate) ipam: Option<IpamConfig>,
+    /// Takes the place of what IPAM says.
+    pub(crate) dns: Option<Dns>,
+    pub(crate) runtime_config: RuntimeConfig,
+    pub(crate) args: Args,
+    pub(crate) log_level: Option<Level>,
+    /// Where logs go instead of stderr.
+    pub(crate) log_file: Option<PathBuf>,
+
+    // Contracts of other modes and versions: refused rather than passed over, since somebody relies on them.
+    pub(crate) anti_spoofing: Option<bool>,
+    pub(crate) block_wireserver: Option<bool>,
+    #[serde(rename = "blockIMDS")]
+    pub(crate) block_imds: Option<bool>,
+}
+
+/// What the runtime passes for capabilities.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct RuntimeConfig {
+    pub(crate) mac: Option<podnet_cni::MacAddr>,
+    pub(crate) ips: Vec<RequestedIp>,
+    pub(crate) ip_ranges: Vec<Vec<podnet_host_local::RangeConfig>>,
+    pub(crate) port_mappings: Vec<Value>,
+    pub(crate) bandwidth: Option<Value>,
+}
+
+/// The `args` member.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Args {
+    pub(crate) cni: CniArgs,
+}
+
+/// Conventional arguments: `args.cni`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CniArgs {
+    pub(crate) mac: Option<podnet_cni::MacAddr>,
+    pub(crate) ips: Vec<RequestedIp>,
+}
+
+/// What is wrong with a member.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A value outside what the member may hold.
+    #[error("{member}: {value} is not valid: {rule}")]
+    Invalid {
+        /// The member's path.
+        member: &'static str,
+        /// What was given.
+        value: String,
+        /// What it may be.
+        rule: String,
+    },
+    /// A value that this version or mode cannot honour; the specification's code 2.
+    #[error("unsupported field {member}: {value}")]
+    Unsupported {
+        /// The member's path.
+        member: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// A member that must be there.
+    #[error("{member} is missing: {rule}")]
+    Missing {
+        /// The member's path.
+        member: &'static str,
+        /// What belongs there.
+        rule: &'static str,
+    },
+}
+
+impl ConfigError {
+    fn invalid(member: &'static str, value: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self::Invalid { member, value: value.into(), rule: rule.into() }
+    }
+
+    fn unsupported(member: &'static str, value: impl Into<String>) -> Self {
+        Self::Unsupported { member, value: value.into() }
+    }
+}
+
+/// The configuration of mode kubenet, checked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Kubenet {
+    pub(crate) bridge: LinkName,
+    /// `None`: see [`NetConf::mtu`].
+    pub(crate) mtu: Option<u32>,
+    pub(crate) hairpin: bool,
+    pub(crate) is_gateway: bool,
+    pub(crate) is_default_gateway: bool,
+    pub(crate) force_address: bool,
+    pub(crate) ip_masq: bool,
+    /// The pod's MAC where the caller names one.
+    pub(crate) mac: Option<MacAddr>,
+}
+
+impl Kubenet {
+    /// Checks what depends on the pods' addresses.
+    pub(crate) fn check_families(&self, has_ipv6: bool) -> Result<(), ConfigError> {
+        match self.mtu {
+            Some(mtu) if has_ipv6 && mtu < MTU_IPV6 => {
+                Err(ConfigError::invalid("mtu", mtu.to_string(), format!("IPv6 needs {MTU_IPV6} or more")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NetConf {
+    /// Decides what the configuration means.
+    ///
+    /// # Arguments
+    /// `args`: CNI_ARGS, whose `MAC` `args.cni.mac` overrules, and that `runtimeConfig.mac`.
+    pub(crate) fn check(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
+        match self.mode.as_deref() {
+            Some("kubenet") => self.check_kubenet(args),
+            Some(other) => Err(ConfigError::invalid("mode", format!("{other:?}"), "modes are \"kubenet\"")),
+            None => Err(ConfigError::Missing { member: "mode", rule: "modes are \"kubenet\"" }),
+        }
+    }
+
+    fn check_kubenet(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
+        self.refuse_unsupported()?;
+        let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
+        let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
+        Ok(Kubenet {
+            bridge: self.bridge()?,
+            mtu: self.mtu()?,
+            hairpin: self.hairpin()?,
+            is_gateway,
+            is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
+            force_address: self.force_address.unwrap_or(false),
+            ip_masq: self.ip_masq.unwrap_or(false),
+            mac: mac.map(|mac| MacAddr::new(mac.octets())),
+        })
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
+        let switches = [
+            ("antiSpoofing", self.anti_spoofing),
+            ("blockWireserver", self.block_wireserver),
+            ("blockIMDS", self.block_imds),
+        ];
+        if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
+            return Err(ConfigError::unsupported(member, "true"));
+        }
+        let runtime = &self.runtime_config;
+        if let Some(first) = runtime.port_mappings.first() {
+            return Err(ConfigError::unsupported("runtimeConfig.portMappings", first.to_string()));
+        }
+        match &runtime.bandwidth {
+            Some(bandwidth) => {
+                Err(ConfigError::unsupported("runtimeConfig.bandwidth", bandwidth.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn bridge(&self) -> Result<LinkName, ConfigError> {
+        let name = self.bridge.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
+        name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
+    }
+
+    fn mtu(&self) -> Result<Option<u32>, ConfigError> {
+        match self.mtu {
+            None | Some(0) => Ok(None),
+            Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
+            Some(mtu) => {
+                let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+                Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
+            }
+        }
+    }
+
+    fn hairpin(&self) -> Result<bool, ConfigError> {
+        match &self.hairpin_mode {
+            None => Ok(true),
+            Some(Value::Bool(on)) => Ok(*on),
+            Some(Value::String(mode)) if mode == "hairpin-veth" => Ok(true),
+            Some(Value::String(mode)) if mode == "none" => Ok(false),
+            Some(mode @ Value::String(text)) if text == "promiscuous-bridge" => {
+                Err(ConfigError::unsupported("hairpinMode", mode.to_string()))
+            }
+            Some(other) => {
+                Err(ConfigError::invalid("hairpinMode", other.to_string(), "\"hairpin-veth\" or \"none\""))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podnet_cni::Args;
+    use podnet_cni::json::decode;
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(config: &Value) -> Result<Kubenet, ConfigError> {
+        decode::<NetConf>(config).unwrap().check(&Args::default())
+    }
+
+    fn refused(config: &Value) -> String {
+        check(config).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_smallest_configuration_means_kubenet() {
+        let kubenet = check(&json!({"mode": "kubenet"})).unwrap();
+        let expected = Kubenet {
+            bridge: "cbr0".parse().unwrap(),
+            mtu: None,
+            hairpin: true,
+            is_gateway: true,
+            is_default_gateway: true,
+            force_address: false,
+            ip_masq: false,
+            mac: None,
+        };
+        assert_eq!(kubenet, expected);
+    }
+
+    #[test]
+    fn a_bridge_that_is_no_gateway_is_no_default_gateway_unless_asked_to() {
+        let kubenet = check(&json!({"mode": "kubenet", "isGateway": false})).unwrap();
+        assert!(!kubenet.is_gateway && !kubenet.is_default_gateway);
+        let kubenet =
+            check(&json!({"mode": "kubenet", "isGateway": false, "isDefaultGateway": true})).unwrap();
+        assert!(kubenet.is_gateway && kubenet.is_default_gateway);
+    }
+
+    #[test]
+    fn hairpin_takes_kubenets_words_and_the_reference_bridges_booleans() {
+        for (mode, on) in [
+            (json!("hairpin-veth"), true),
+            (json!("none"), false),
+            (json!(true), true),
+            (json!(false), false),
+        ] {
+            assert_eq!(check(&json!({"mode": "kubenet", "hairpinMode": mode})).unwrap().hairpin, on);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (config, words) in [
+            (json!({}), "mode is missing"),
+            (json!({"mode": "vnet"}), "mode: \"vnet\" is not valid"),
+            (
+                json!({"mode": "kubenet", "bridge": "a-name-that-is-too-long"}),
+                "bridge: \"a-name-that-is-too-long\"",
+            ),
+            (json!({"mode": "kubenet", "bridge": "a/b"}), "bridge: \"a/b\""),
+            (json!({"mode": "kubenet", "mtu": 67}), "mtu: 67"),
+            (json!({"mode": "kubenet", "mtu": 65536}), "mtu: 65536"),
+            (json!({"mode": "kubenet", "hairpinMode": "veth"}), "hairpinMode: \"veth\""),
+            (json!({"mode": "kubenet", "hairpinMode": 1}), "hairpinMode: 1"),
+        ] {
+            let error = refused(&config);
+            assert!(error.starts_with(words), "{config}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_and_not_passed_over() {
+        for (config, message) in [
+            (
+                json!({"hairpinMode": "promiscuous-bridge"}),
+                "unsupported field hairpinMode: \"promiscuous-bridge\"",
+            ),
+            (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
+            (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
+            (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
+            (
+                json!({"runtimeConfig": {"portMappings": [{"HostPort": 80}]}}),
+                "unsupported field runtimeConfig.portMappings: {\"HostPort\":80}",
+            ),
+            (
+                json!({"runtimeConfig": {"bandwidth": {"IngressRate": 1}}}),
+                "unsupported field runtimeConfig.bandwidth: {\"IngressRate\":1}",
+            ),
+        ] {
+            let mut config = config;
+            config["mode"] = json!("kubenet");
+            assert_eq!(refused(&config), message);
+        }
+    }
+
+    #[test]
+    fn switches_that_are_off_and_lists_that_are_empty_ask_for_nothing() {
+        let config =
+            json!({"mode": "kubenet", "antiSpoofing": false, "runtimeConfig": {"portMappings": null}});
+        check(&config).unwrap();
+    }
+
+    #[test]
+    fn the_runtime_overrules_args_and_those_cni_args() {
+        let mac = |text: &str| Some(MacAddr::new(text.parse::<podnet_cni::MacAddr>().unwrap().octets()));
+        let (low, middle, high) = ("02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03");
+        let args = Args::parse(&format!("MAC={low}")).unwrap();
+        let mut config = json!({"mode": "kubenet"});
+        let given = |config: &Value| decode::<NetConf>(config).unwrap().check(&args).unwrap().mac;
+        assert_eq!(given(&config), mac(low));
+        config["args"] = json!({"cni": {"mac": middle}});
+        assert_eq!(given(&config), mac(middle));
+        config["runtimeConfig"] = json!({"mac": high});
+        assert_eq!(given(&config), mac(high));
+    }
+
+    #[test]
+    fn ipv6_needs_its_smallest_mtu() {
+        let kubenet = check(&json!({"mode": "kubenet", "mtu": 1279})).unwrap();
+        kubenet.check_families(false).unwrap();
+        assert!(kubenet.check_families(true).unwrap_err().to_string().starts_with("mtu: 1279"));
+    }
+}

@@ -1,0 +1,102 @@
+//! `podnet conf FILE`: what is wrong with a network configuration, before a runtime finds out.
+
+use std::io::Read;
+use std::path::Path;
+
+use podnet_cni::json::inspect;
+use podnet_cni::{Args, ListError, Network, NetworkList, NetworkName, Version};
+use serde_json::Value;
+
+use super::{Form, json};
+use crate::error::chain;
+use crate::netconf::NetConf;
+use crate::outcome::Outcome;
+use crate::settings::Settings;
+
+/// What was found in a file.
+#[derive(Debug, Default)]
+struct Findings {
+    /// What a runtime or podnet would refuse.
+    errors: Vec<String>,
+    /// What nobody reads.
+    unknown: Vec<String>,
+}
+
+/// Checks a file; the exit code is 1 where it has errors.
+pub(super) fn run(file: &Path, form: Form) -> Outcome {
+    let name = file.display();
+    let findings = match read(file)
+        .map_err(|error| error.to_string())
+        .and_then(|content| findings(&content).map_err(|error| chain(&error)))
+    {
+        Ok(findings) => findings,
+        Err(error) => Findings { errors: vec![error], ..Findings::default() },
+    };
+    let code = u8::from(!findings.errors.is_empty());
+    let Findings { errors, unknown } = findings;
+    let stdout = match form {
+        Form::Json => json(&serde_json::json!({"file": file, "errors": errors, "unknown": unknown})),
+        Form::Table if errors.is_empty() && unknown.is_empty() => format!("{name}: good\n"),
+        Form::Table => {
+            let errors = errors.iter().map(|error| format!("{name}: error: {error}\n"));
+            errors.chain(unknown.iter().map(|unknown| format!("{name}: warning: {unknown}\n"))).collect()
+        }
+    };
+    Outcome { code, ..Outcome::success(stdout) }
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file);
+    }
+    let mut content = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn findings(content: &[u8]) -> Result<Findings, ListError> {
+    let inspected = NetworkList::inspect(content)?;
+    let mut findings = Findings {
+        errors: inspected.errors.iter().map(chain_of).collect(),
+        unknown: inspected.unknown.iter().map(ToString::to_string).collect(),
+    };
+    let NetworkList { name, cni_version, plugins, .. } = inspected.list;
+    match Version::from_name(&cni_version) {
+        None if !cni_version.is_empty() => {
+            findings.errors.push(format!("cniVersion: {cni_version:?} is none that podnet speaks"));
+        }
+        _ => {}
+    }
+    for (index, plugin) in plugins.iter().enumerate().filter(|(_, plugin)| is_podnet(plugin)) {
+        inspect_entry(&mut findings, &format!("plugins[{index}]"), &name, &cni_version, plugin);
+    }
+    Ok(findings)
+}
+
+fn is_podnet(plugin: &Value) -> bool {
+    plugin.get("type").and_then(Value::as_str) == Some("podnet")
+}
+
+/// First the entry's shape, all of it; then, where that is good, its meaning.
+fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str, plugin: &Value) {
+    let inspection = inspect::<NetConf>(plugin);
+    findings.unknown.extend(inspection.unknown.iter().map(|unknown| format!("{path}.{unknown}")));
+    if !inspection.errors.is_empty() {
+        findings.errors.extend(inspection.errors.iter().map(|error| format!("{path}.{}", chain_of(error))));
+        return;
+    }
+    let Ok(network_name) = NetworkName::new(name) else { return };
+    let network = Network {
+        name: network_name,
+        version: Version::from_name(version).unwrap_or(Version::V0_1_0),
+        config: plugin.clone(),
+        plugin_dirs: Vec::new(),
+    };
+    if let Err(error) = Settings::read(&network, &Args::default()) {
+        findings.errors.push(format!("{path}: {}", chain_of(&error)));
+    }
+}
+
+fn chain_of(error: &(impl std::error::Error + 'static)) -> String {
+    chain(error)
+}
