@@ -11,6 +11,7 @@ use podnet_host_local::IpamConfig;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::bandwidth::{Annotations, Bandwidth, Members};
 use crate::logging::Level;
 
 /// The bridge of mode kubenet, by kubenet's own name.
@@ -52,6 +53,12 @@ pub(crate) struct NetConf {
     pub(crate) force_address: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
+    /// Bits a second that the pod may receive, and bits at once; 0: as many as it likes.
+    pub(crate) ingress_rate: Option<u64>,
+    pub(crate) ingress_burst: Option<u64>,
+    /// The same for what it sends.
+    pub(crate) egress_rate: Option<u64>,
+    pub(crate) egress_burst: Option<u64>,
     pub(crate) ipam: Option<IpamConfig>,
     /// Takes the place of what IPAM says.
     pub(crate) dns: Option<Dns>,
@@ -66,6 +73,8 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
+    pub(crate) shaped_subnets: Vec<Value>,
+    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -76,7 +85,10 @@ pub(crate) struct RuntimeConfig {
     pub(crate) ips: Vec<RequestedIp>,
     pub(crate) ip_ranges: Vec<Vec<podnet_host_local::RangeConfig>>,
     pub(crate) port_mappings: Vec<Value>,
-    pub(crate) bandwidth: Option<Value>,
+    pub(crate) bandwidth: Option<Members>,
+    /// All of the pod's, where the runtime passes nothing more exact.
+    #[serde(rename = "io.kubernetes.cri.pod-annotations")]
+    pub(crate) pod_annotations: Annotations,
 }
 
 /// The `args` member.
@@ -126,7 +138,7 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    fn invalid(member: &'static str, value: impl Into<String>, rule: impl Into<String>) -> Self {
+    pub(crate) fn invalid(member: &'static str, value: impl Into<String>, rule: impl Into<String>) -> Self {
         Self::Invalid { member, value: value.into(), rule: rule.into() }
     }
 
@@ -147,6 +159,7 @@ pub(crate) struct Kubenet {
     pub(crate) is_default_gateway: bool,
     pub(crate) force_address: bool,
     pub(crate) ip_masq: bool,
+    pub(crate) bandwidth: Bandwidth,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
 }
@@ -188,6 +201,7 @@ impl NetConf {
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
             force_address: self.force_address.unwrap_or(false),
             ip_masq: self.ip_masq.unwrap_or(false),
+            bandwidth: self.bandwidth()?,
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
     }
@@ -205,12 +219,20 @@ impl NetConf {
         if let Some(first) = runtime.port_mappings.first() {
             return Err(ConfigError::unsupported("runtimeConfig.portMappings", first.to_string()));
         }
-        match &runtime.bandwidth {
-            Some(bandwidth) => {
-                Err(ConfigError::unsupported("runtimeConfig.bandwidth", bandwidth.to_string()))
-            }
-            None => Ok(()),
-        }
+        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
+        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
+        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
+    }
+
+    fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
+        let configured = Members {
+            ingress_rate: self.ingress_rate,
+            ingress_burst: self.ingress_burst,
+            egress_rate: self.egress_rate,
+            egress_burst: self.egress_burst,
+        };
+        let runtime = &self.runtime_config;
+        Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
     }
 
     fn bridge(&self) -> Result<LinkName, ConfigError> {
@@ -272,6 +294,7 @@ mod tests {
             is_default_gateway: true,
             force_address: false,
             ip_masq: false,
+            bandwidth: Bandwidth::default(),
             mac: None,
         };
         assert_eq!(kubenet, expected);
@@ -332,10 +355,8 @@ mod tests {
                 json!({"runtimeConfig": {"portMappings": [{"HostPort": 80}]}}),
                 "unsupported field runtimeConfig.portMappings: {\"HostPort\":80}",
             ),
-            (
-                json!({"runtimeConfig": {"bandwidth": {"IngressRate": 1}}}),
-                "unsupported field runtimeConfig.bandwidth: {\"IngressRate\":1}",
-            ),
+            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
+            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

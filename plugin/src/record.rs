@@ -32,6 +32,8 @@ use podnet_datapath::{Owner, OwnerId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bandwidth::Bandwidth;
+
 /// Where the records lie: root only, gone with the boot, as pods are.
 pub(crate) const ATTACHMENTS: &str = "/run/podnet/attachments";
 
@@ -70,6 +72,9 @@ pub(crate) struct Reserved {
     pub(crate) leases: Vec<Lease>,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
+    /// The pod's limits.
+    #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
+    pub(crate) bandwidth: Bandwidth,
 }
 
 /// An address of a pod.
@@ -92,6 +97,11 @@ impl Record {
     /// The addresses that have an nftables element, if ADD came to make any.
     pub(crate) fn masqueraded(&self) -> Vec<IpAddr> {
         self.reserved.iter().filter(|reserved| reserved.masqueraded).flat_map(Reserved::addresses).collect()
+    }
+
+    /// Whether ADD may have made a link for what the pod sends.
+    pub(crate) fn has_ifb(&self) -> bool {
+        self.reserved.as_ref().is_some_and(|reserved| reserved.bandwidth.limits_egress())
     }
 
     /// A record of the newest schema, without addresses.
@@ -394,6 +404,7 @@ mod tests {
                 gateway: "10.0.0.1".parse().unwrap(),
             }],
             masqueraded: false,
+            bandwidth: Bandwidth::default(),
         };
         let new = record().holding(reserved);
         entry.replace(new.clone()).unwrap();

@@ -1,8 +1,8 @@
 //! Making the kernel agree with a [`PodNetwork`], all or nothing.
 //!
 //! ```text
-//! host   bridge ─ pair ─ alias, hairpin ┐                        ┌ masquerade ─ forwarding ─ port ready ┐
-//! pod                                   └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
+//! host   bridge ─ pair ─ alias, hairpin, limits ┐                        ┌ masquerade ─ forwarding ─ port ready ┐
+//! pod                                           └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
 //! ```
 //!
 //! Each step that makes something notes how to take it back in [`Undo`]. A step that fails takes back what
@@ -12,6 +12,7 @@ mod bridge;
 mod error;
 mod pair;
 mod pod;
+mod shaping;
 mod undo;
 
 use ipnet::IpNet;
@@ -70,6 +71,7 @@ fn make(
     let bridge = bridge::ensure(host, &wanted.bridge, undo)?;
     let mtu = wanted.veth.mtu.unwrap_or(bridge.mtu);
     let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
+    shaping::shape(host, wanted, &pair, mtu, undo)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     if wanted.masquerade {
         let mut netfilter = Socket::open(Protocol::Netfilter)?;

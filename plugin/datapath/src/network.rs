@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{LinkName, LinkPrefix, MacAddr, Owner};
+use crate::{LinkName, LinkPrefix, MacAddr, Owner, Shaping};
 
 /// A pod's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct PodNetwork {
     pub forwarding: Forwarding,
     /// Whether what a pod sends to anywhere but its own subnet leaves with the node's address.
     pub masquerade: bool,
+    /// How fast the pod may send and receive.
+    pub shaping: Shaping,
 }
 
 impl PodNetwork {

@@ -63,6 +63,7 @@ impl Job<'_> {
             leases: ipam.allocate(&self.owner)?,
             data_dir: ipam.data_dir().to_owned(),
             masqueraded: kubenet.ip_masq,
+            bandwidth: kubenet.bandwidth,
         };
         let record = record.holding(reserved.clone());
         let masqueraded = record.masqueraded();
@@ -85,7 +86,10 @@ impl Job<'_> {
         let made = apply(&network, &self.sandbox)?;
         let result = kubenet::result(&network, &made, self.netns, leases, routes);
         let answer = answer(AddResult { dns: dns.clone(), ..result });
-        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded))))
+        answer.inspect_err(|_| {
+            let has_ifb = config.bandwidth.limits_egress();
+            undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded), has_ifb));
+        })
     }
 }
 

@@ -53,7 +53,8 @@ fn refuse_own_namespace(netns: Option<&str>, netns_override: bool) -> Result<(),
 pub(super) fn detach(owner: &Owner, entry: Option<Entry<'_>>, config: Option<&Value>) -> Vec<Error> {
     let record = entry.as_ref().and_then(Entry::record);
     let masqueraded = record.map(Record::masqueraded);
-    if let Err(error) = remove(owner, LinkPrefix::VETH, masqueraded.as_deref()) {
+    let has_ifb = record.is_none_or(Record::has_ifb);
+    if let Err(error) = remove(owner, LinkPrefix::VETH, masqueraded.as_deref(), has_ifb) {
         return vec![error.into()];
     }
     let mut errors: Vec<Error> = if let Some(reserved) = record.and_then(|record| record.reserved.as_ref()) {

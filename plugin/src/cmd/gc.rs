@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
 use podnet_datapath::netlink::{Protocol, Socket};
-use podnet_datapath::{Owner, OwnerId, links, nft};
+use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::{ReservationOwner, Store};
 
 use super::del::{data_dirs, detach};
@@ -26,8 +26,7 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
     let elements = nft::masquerade::owners(&mut Socket::open(Protocol::Netfilter)?)?;
-    let labels =
-        links()?.into_iter().map(|link| link.label).chain(elements.into_iter().map(|(_, label)| label));
+    let labels = link_labels()?.into_iter().chain(elements.into_iter().map(|(_, label)| label));
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
 

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::{ApplyError, Undo};
 use crate::{
-    Label, LinkName, Netns, PodNetwork,
+    Label, LinkName, Netns, Owner, PodNetwork,
     netlink::Socket,
     patience::wait_until,
     rtnl::{
@@ -51,7 +51,7 @@ pub(super) fn create(
             None => link::by_name(host, name)?,
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        undo.pair(name.as_str(), link.index);
+        undo.link(name.as_str(), link.index);
         host.execute(&change::mark_port(name, link.index, wanted.owner.alias(), wanted.hairpin))?;
         let pod_index = link.peer.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
         return Ok(Pair { host_name: name.clone(), host_index: link.index, pod_index });
@@ -70,8 +70,12 @@ fn refuse_unless_foreign(
         let (name, netns) = (wanted.veth.pod_name.clone(), netns.path().to_owned());
         return Err(ApplyError::PodNameTaken { name, netns });
     };
-    let owner = &wanted.owner;
-    let label = taken_by.alias.as_deref().and_then(Label::parse);
+    refuse_if_attached(&wanted.owner, name, &taken_by)
+}
+
+/// Fails if the link that has this name is the owner's.
+pub(super) fn refuse_if_attached(owner: &Owner, name: &LinkName, link: &Link) -> Result<(), ApplyError> {
+    let label = link.alias.as_deref().and_then(Label::parse);
     if label.is_some_and(|label| label.id == owner.id()) {
         return Err(ApplyError::Attached {
             name: name.clone(),

@@ -32,8 +32,8 @@ enum Made {
 }
 
 impl Undo {
-    /// A pair, by its host's end.
-    pub(super) fn pair(&mut self, name: &str, index: u32) {
+    /// A link; of a pair the host's end.
+    pub(super) fn link(&mut self, name: &str, index: u32) {
         self.made.push(Made::Reversible(change::delete(name, index)));
     }
 

@@ -64,6 +64,25 @@ pub(crate) fn mark_port(name: &LinkName, index: u32, alias: String, hairpin: boo
     change(format!("set alias and hairpin mode of {name}"), message)
 }
 
+/// Creates an ifb, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
+pub(crate) fn create_ifb(name: &LinkName, mtu: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_string()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]),
+    ];
+    create(format!("create link {name}"), message)
+}
+
+/// Writes the owner's alias on a link and switches it on.
+pub(crate) fn mark_and_raise(name: &LinkName, index: u32, alias: String) -> Request {
+    let mut message = at(index);
+    raise(&mut message);
+    message.attributes = vec![LinkAttribute::IfAlias(alias)];
+    change(format!("set alias of {name} and switch it on"), message)
+}
+
 /// Sets a bridge's MTU and switches it on.
 ///
 /// An MTU set after creation stays; one given at creation is forgotten when the last port goes
@@ -111,6 +130,20 @@ pub(crate) fn create_impossible(kind: InfoKind) -> Request {
 /// Deletes a link, a pair with both ends.
 pub(crate) fn delete(name: &str, index: u32) -> Request {
     Request::route(format!("delete link {name}"), 0, &RouteNetlinkMessage::DelLink(at(index)))
+}
+
+/// Puts a link into a group.
+pub(crate) fn join_group(name: &str, index: u32, group: u32) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::Group(group)];
+    change(format!("put {name} into group {group}"), message)
+}
+
+/// Deletes the links of a group, all in one grace period; `ENODEV` where it has none.
+pub(crate) fn delete_group(group: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::Group(group)];
+    Request::route(format!("delete the links of group {group}"), 0, &RouteNetlinkMessage::DelLink(message))
 }
 
 fn end(end: End<'_>, mtu: u32) -> Vec<LinkAttribute> {
