@@ -11,6 +11,7 @@ use podnet_datapath::{
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
+use crate::ipam::{DelegateError, GrantError};
 use crate::netconf::ConfigError;
 use crate::record::RecordError;
 
@@ -32,6 +33,8 @@ pub(crate) mod code {
     pub(crate) const DIFFERS: u32 = PLUGIN_SPECIFIC + 5;
     /// DEL or GC: something could not be removed.
     pub(crate) const NOT_REMOVED: u32 = PLUGIN_SPECIFIC + 6;
+    /// An executed IPAM plugin is missing, did not end, or answered what is no answer.
+    pub(crate) const IPAM_PLUGIN: u32 = PLUGIN_SPECIFIC + 7;
 }
 
 /// Why a command failed.
@@ -52,6 +55,12 @@ pub(crate) enum Error {
     /// A member of `ipam` has a wrong value.
     #[error(transparent)]
     Ipam(#[from] podnet_host_local::ConfigError),
+    /// The addresses of `ipam.type: static`, or some that are in use.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// An executed IPAM plugin.
+    #[error(transparent)]
+    Delegate(#[from] DelegateError),
     /// GC's list.
     #[error(transparent)]
     ValidAttachments(#[from] ValidAttachmentsError),
@@ -142,7 +151,11 @@ impl Error {
         match self {
             Self::Decode(_) => code::DECODING_FAILURE,
             Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
+            Self::Delegate(DelegateError::Refused { code, .. }) if *code != 0 => *code,
+            Self::Delegate(_) => code::IPAM_PLUGIN,
+            Self::Grant(GrantError::InUse { .. }) => code::NO_ADDRESS,
             Self::Config(_)
+            | Self::Grant(_)
             | Self::Ipam(_)
             | Self::PrevResult(_)
             | Self::Conversion(_)
@@ -169,6 +182,7 @@ impl Error {
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,
+            Self::NotReady(error) if error.code() == code::LIMITED_CONNECTIVITY => code::LIMITED_CONNECTIVITY,
             Self::NotReady(_) => code::PLUGIN_NOT_AVAILABLE,
             // These know their own; see `From<Error> for ErrorObject`.
             Self::Request(_)

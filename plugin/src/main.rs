@@ -5,6 +5,7 @@
 
 mod cmd;
 mod error;
+mod exec;
 mod ipam;
 mod logging;
 mod mode;

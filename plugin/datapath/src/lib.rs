@@ -29,7 +29,7 @@ mod verify;
 
 pub use apply::{Applied, ApplyError, apply};
 pub use difference::Difference;
-pub use inventory::{PodLink, links};
+pub use inventory::{PodLink, is_local, links};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};

@@ -122,10 +122,12 @@ pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(
     wait_until("an IPv6 address does not work", || is_local(socket, address))
 }
 
-fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+/// Whether packets to an address are taken as the namespace's own.
+pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    let host = IpNet::from(address);
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet6;
-    message.header.destination_prefix_length = 128;
+    message.header.address_family = family(host);
+    message.header.destination_prefix_length = host.prefix_len();
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
