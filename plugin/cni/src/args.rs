@@ -81,7 +81,7 @@ fn known<T: Default>(
 
 /// The values in a list separated by commas.
 fn list<T: FromStr>(values: &str) -> Option<Vec<T>> {
-    values.split(',').map(|value| value.parse().ok()).collect()
+    values.split(',').map(|value| value.trim().parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn lists_and_repetitions() {
-        let args = Args::parse("IP=10.0.0.1;IP=10.0.0.2/24,2001:db8::1;MAC=").unwrap();
+        let args = Args::parse("IP=10.0.0.1;IP=10.0.0.2/24, 2001:db8::1;MAC=").unwrap();
         assert_eq!(args.ips, ["10.0.0.2/24".parse().unwrap(), "2001:db8::1".parse().unwrap()]);
         assert_eq!(args.mac, None);
         let args = Args::parse("GATEWAY=10.0.0.1,fd00::1").unwrap();

@@ -47,18 +47,18 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// Whether this is the wanted route; what the wish leaves open is the kernel's default.
+    /// Whether this is the wanted route; what the wish leaves open is the kernel's default, but for the table: plugins
+    /// behind us in a list (sbr) move the routes of a pod to one of their own.
     pub(crate) fn satisfies(&self, wanted: &Route) -> bool {
         let found = &self.route;
         let is_v4 = wanted.dst.addr().is_ipv4();
         let priority = wanted.priority.unwrap_or(if is_v4 { 0 } else { IPV6_PRIORITY });
-        let table = wanted.table.unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN));
         // The kernel keeps no scope for IPv6 routes.
         let scope = if is_v4 { scope(wanted).into() } else { found.scope.unwrap_or_default() };
         found.dst == wanted.dst.trunc()
             && found.via == wanted.via
             && found.priority == Some(priority)
-            && found.table == Some(table)
+            && (wanted.table.is_none() || found.table == wanted.table)
             && found.scope == Some(scope)
             && (wanted.mtu.is_none() || found.mtu == wanted.mtu)
             && (wanted.advmss.is_none() || found.advmss == wanted.advmss)

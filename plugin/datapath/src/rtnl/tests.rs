@@ -98,12 +98,12 @@ fn a_wish_is_met_only_by_its_own_route() {
         Route { mtu: Some(1401), ..wanted.clone() },
         Route { advmss: Some(1), ..wanted.clone() },
         Route { priority: None, ..wanted.clone() },
-        Route { table: None, ..wanted.clone() },
+        Route { table: Some(254), ..wanted.clone() },
         Route { scope: Some(253), ..wanted.clone() },
     ] {
         assert!(!installed.satisfies(&other), "{other}");
     }
-    assert!(installed.satisfies(&Route { mtu: None, advmss: None, ..wanted }));
+    assert!(installed.satisfies(&Route { mtu: None, advmss: None, table: None, ..wanted }));
 }
 
 #[test]
