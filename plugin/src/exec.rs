@@ -167,7 +167,8 @@ impl Run<'_> {
     }
 }
 
-/// A command that ends with us: whoever kills this process kills the child too, and need not wait for it.
+/// A command that ends with us: whoever kills this process kills the child too, and need not wait for it. The kernel
+/// means the thread, which is the main one, or one that waits for the child.
 fn command(program: &Path) -> Command {
     #[expect(clippy::disallowed_methods, reason = "the one place that starts processes: plugins of CNI_PATH")]
     let mut command = Command::new(program);

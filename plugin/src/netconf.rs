@@ -436,6 +436,24 @@ mod tests {
     }
 
     #[test]
+    fn what_runtimes_send_for_others_is_passed_over() {
+        for runtime in [
+            // containerd
+            json!({"PortMappings": null, "ips": null, "io.kubernetes.cri.pod-annotations": {"kubernetes.io/x": "y"},
+                "dns": {"Servers": ["1.2.3.4"], "Searches": null, "Options": null}}),
+            // CRI-O and podman
+            json!({"portMappings": [], "aliases": {"net": ["a"]}, "cgroupPath": "/kubepods"}),
+            json!({"aliases": ["a", "b"], "deviceID": "0000:04:00.5", "infinibandGUID": "c2:11:22:33:44:55:66:77"}),
+        ] {
+            let config = json!({
+                "mode": "kubenet", "runtimeConfig": runtime, "cni.dev/anything": [1],
+                "args": {"cni": {"labels": [{"key": "app", "value": "x"}]}, "org.example": {}},
+            });
+            check(&config).unwrap_or_else(|error| panic!("{config}: {error}"));
+        }
+    }
+
+    #[test]
     fn ipv6_needs_its_smallest_mtu() {
         let kubenet = check(&json!({"mode": "kubenet", "mtu": 1279})).unwrap();
         kubenet.check_families(false).unwrap();

@@ -45,7 +45,7 @@ pub(crate) fn release(owner: &Owner, record: Option<&Record>, network: &Network)
     match source.r#type.as_str() {
         "" | "host-local" => release_reservations(owner, record, &source, network),
         "static" => Vec::new(),
-        name => delegate_del(name, owner, config, network).err().into_iter().collect(),
+        name => delegate_del(name, owner, config, network),
     }
 }
 
@@ -65,11 +65,29 @@ fn release_reservations(
     dirs.iter().filter_map(|dir| host_local::release_found(owner, dir).err()).collect()
 }
 
-/// DEL of an executed plugin: as the runtime calls now, unless `ipam` has changed since ADD.
-fn delegate_del(name: &str, owner: &Owner, config: &Value, network: &Network) -> Result<(), Error> {
-    let is_unchanged = member(config, MEMBER) == member(&network.config, MEMBER);
-    let text = if is_unchanged { network.text.clone() } else { config.to_string().into_bytes() };
-    Ok(Delegate::named(name, config, text, network)?.del(owner)?)
+/// DEL of an executed plugin: as ADD was called, and where that fails as the runtime calls now, for whoever mended `ipam`.
+/// Where `ipam` is what it was, the runtime's call is both.
+fn delegate_del(name: &str, owner: &Owner, config: &Value, network: &Network) -> Vec<Error> {
+    let del = |config: &Value, text: Vec<u8>| -> Result<(), Error> {
+        Ok(Delegate::named(name, config, text, network)?.del(owner)?)
+    };
+    let mut errors = Vec::new();
+    if member(config, MEMBER) != member(&network.config, MEMBER) {
+        match del(config, config.to_string().into_bytes()) {
+            Ok(()) => return errors,
+            Err(error) => errors.push(error),
+        }
+        if Source::of(&network.config).r#type != name {
+            return errors;
+        }
+    }
+    match del(&network.config, network.text.clone()) {
+        Ok(()) => Vec::new(),
+        Err(error) => {
+            errors.push(error);
+            errors
+        }
+    }
 }
 
 /// GC: releases what belongs to no attachment for which `is_valid` holds.

@@ -122,6 +122,11 @@ pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(
     wait_until("an IPv6 address does not work", || is_local(socket, address))
 }
 
+/// How the kernel answers for an address that no route leads to, or one of the types unreachable, prohibit, blackhole and
+/// throw (`fib_props` in the kernel's `net/ipv4/fib_semantics.c`): others mark the pods' whole network so.
+const LEADS_NOWHERE: [Errno; 5] =
+    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL, Errno::EAGAIN];
+
 /// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
     let host = IpNet::from(address);
@@ -135,7 +140,7 @@ pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Net
             let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
             Ok(replies.iter().any(is_local))
         }
-        Err(error) if matches!(error.errno(), Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH)) => Ok(false),
+        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(false),
         Err(error) => Err(error),
     }
 }
