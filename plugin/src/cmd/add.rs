@@ -21,6 +21,7 @@ use crate::settings::Settings;
 pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error> {
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
+    settings.ipam.locate()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
     let job = Job {
         owner: owner(attachment),
@@ -29,7 +30,6 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         netns,
         settings,
     };
-    job.settings.ipam.locate()?;
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
 

@@ -24,6 +24,9 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// How long STATUS may take at most: containerd calls it whenever somebody asks for the node's state.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
 
+/// The kernel's `NAME_MAX`, in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// How much of an answer that is none a message repeats, in characters.
 const QUOTED: usize = 100;
 
@@ -138,7 +141,7 @@ impl Delegate {
         text: Vec<u8>,
         network: &Network,
     ) -> Result<Self, ConfigError> {
-        if name.contains('/') {
+        if name.contains(['/', '\0']) || matches!(name, "." | "..") || name.len() > LONGEST_NAME {
             let rule = "the name of a plugin is that of a file";
             return Err(ConfigError::invalid("ipam.type", format!("{name:?}"), rule));
         }

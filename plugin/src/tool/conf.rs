@@ -1,5 +1,6 @@
 //! `podnet conf FILE`: what is wrong with a network configuration, before a runtime finds out.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -83,7 +84,8 @@ fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str,
     let inspection = inspect::<NetConf>(plugin);
     let (ipam_errors, ipam_unknown) = ipam::inspect_shape(plugin);
     let unknown = inspection.unknown.iter().map(ToString::to_string).chain(ipam_unknown);
-    findings.unknown.extend(unknown.map(|unknown| format!("{path}.{unknown}")));
+    let sorted: BTreeSet<String> = unknown.map(|unknown| format!("{path}.{unknown}")).collect();
+    findings.unknown.extend(sorted);
     if !inspection.errors.is_empty() || !ipam_errors.is_empty() {
         let errors = inspection.errors.iter().chain(&ipam_errors);
         findings.errors.extend(errors.map(|error| format!("{path}.{}", chain_of(error))));
