@@ -55,6 +55,10 @@ impl Fixed {
         args: &Args,
     ) -> Result<Self, Error> {
         let ips = addresses(config, conf, args)?;
+        if ips.is_empty() {
+            let rule = "type static gives the addresses that stand there or that the runtime asks for";
+            return Err(ConfigError::Missing { member: "ipam.addresses", rule }.into());
+        }
         let ipv4 = ips.iter().filter(|ip| ip.address.addr().is_ipv4()).count();
         if network.version < Version::V0_3_0 && (ipv4 > 1 || ips.len() - ipv4 > 1) {
             let given: Vec<String> = ips.iter().map(|ip| ip.address.to_string()).collect();
@@ -191,7 +195,7 @@ mod tests {
                 "",
                 "ipam.addresses: \"x\" ",
             ),
-            (json!({"ipam": {}}), "", "no address was given"),
+            (json!({"ipam": {}}), "", "ipam.addresses is missing"),
         ] {
             let error = read(&config, args).unwrap_err().to_string();
             assert!(error.starts_with(words), "{config} {args}: {error}");

@@ -37,7 +37,7 @@ fn what_is_wrong_is_named() {
         (json!({"type": "a/b"}), "ipam.type: \"a/b\" is not valid"),
         (json!({"type": "host-local", "ranges": 5}), "ipam.ranges: invalid type"),
         (json!({"type": "static", "routes": [{"dst": "x"}]}), "ipam.routes[0].dst: "),
-        (json!({"type": "static"}), "no address was given"),
+        (json!({"type": "static"}), "ipam.addresses is missing"),
     ] {
         let error = crate::error::chain(&read_ipam(&ipam).unwrap_err());
         assert!(
