@@ -15,6 +15,7 @@ mod grant;
 mod host_local;
 mod release;
 
+use ipnet::IpNet;
 use podnet_cni::json::{DecodeError, decode, inspect, member};
 use podnet_cni::{Args, Network, Route};
 use podnet_datapath::Owner;
@@ -48,6 +49,7 @@ impl Ipam {
     /// Checks `ipam` and what the runtime asks for.
     pub(crate) fn read(conf: &NetConf, network: &Network, args: &Args) -> Result<Self, Error> {
         let given = given(&network.config);
+        conf.ipam_timeout()?;
         match kind(given)?.as_str() {
             "" => Err(ConfigError::Missing {
                 member: "ipam.type",
@@ -124,6 +126,15 @@ impl Ipam {
             Self::HostLocal(host_local) => host_local.release(owner, leases),
             Self::Static(_) => Ok(()),
             Self::Delegate(delegate) => Ok(delegate.del(owner)?),
+        }
+    }
+
+    /// The gateways of the next pod, with their subnets' prefix lengths, so far as they are certain.
+    pub(crate) fn next_gateways(&self) -> Vec<IpNet> {
+        match self {
+            Self::HostLocal(host_local) => host_local.next_gateways(),
+            Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
+            Self::Delegate(_) => Vec::new(),
         }
     }
 

@@ -86,6 +86,13 @@ pub(crate) struct Lease {
     pub(crate) gateway: IpAddr,
 }
 
+impl Lease {
+    /// The gateway with the subnet's prefix length.
+    pub(crate) fn gateway_net(&self) -> IpNet {
+        IpNet::new_assert(self.gateway, self.address.prefix_len())
+    }
+}
+
 impl Reserved {
     /// The addresses alone.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {

@@ -205,11 +205,7 @@ impl Network {
 }
 
 impl Attachment {
-    fn new(
-        command: Command,
-        variables: AttachmentVariables,
-        stdin: Stdin,
-    ) -> Result<Self, RequestError> {
+    fn new(command: Command, variables: AttachmentVariables, stdin: Stdin) -> Result<Self, RequestError> {
         let AttachmentVariables { container_id, ifname, args, plugin_dirs, netns_override } = variables;
         let network = Network::new(command, plugin_dirs, stdin)?;
         Ok(Self { network, container_id, ifname, raw_args: args, netns_override })

@@ -27,7 +27,7 @@ mod rtnl;
 mod sysctl;
 mod verify;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
 pub use inventory::{PodLink, is_local, links};
 pub use mac::MacAddr;

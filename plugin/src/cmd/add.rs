@@ -5,10 +5,11 @@
 //!                         ◀──────────── undone in reverse where a later step fails
 //! ```
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use podnet_cni::{AddResult, Attachment};
-use podnet_datapath::{LinkName, LinkPrefix, Netns, Owner, apply, remove};
+use podnet_datapath::{ApplyError, LinkName, LinkPrefix, Netns, Owner, apply, remove};
 
 use super::{open_sandbox, owner, pod_link};
 use crate::error::{Error, chain};
@@ -29,6 +30,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         sandbox: open_sandbox(netns, attachment.netns_override)?,
         netns,
         settings,
+        is_undone: Cell::new(true),
     };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
@@ -40,7 +42,12 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         result.extend(ours);
         Ok(result.to_json(attachment.network.version)?)
     });
-    answer.inspect_err(|_| undo("the record", entry.remove()))
+    answer.inspect_err(|_| {
+        // What could not be undone is left to the DEL that the runtime owes: it finds the record.
+        if job.is_undone.get() {
+            job.undo("the record", entry.remove());
+        }
+    })
 }
 
 /// An ADD whose request was found good.
@@ -50,6 +57,7 @@ struct Job<'a> {
     sandbox: Netns,
     netns: &'a str,
     settings: Settings,
+    is_undone: Cell<bool>,
 }
 
 impl Job<'_> {
@@ -74,7 +82,7 @@ impl Job<'_> {
             .map_err(Error::from)
             .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, registry))
             .and_then(|()| self.connect(&grant, &masqueraded, answer));
-        connected.inspect_err(|_| undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
+        connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
     fn connect(
@@ -87,17 +95,23 @@ impl Job<'_> {
         config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
         let routes = kubenet::routes(config, leases, routes.clone());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
-        let made = apply(&network, &self.sandbox)?;
-        let result = kubenet::result(&network, &made, self.netns, leases, routes);
-        let answer = answer(AddResult { dns: self.settings.dns(dns.clone()), ..result });
-        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded))))
+        let made = apply(&network, &self.sandbox).map_err(Error::from).and_then(|made| {
+            let result = kubenet::result(&network, &made, self.netns, leases, routes);
+            answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
+        });
+        made.inspect_err(|error| {
+            // The links of an attachment that was there before are not this ADD's to remove.
+            if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
+                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded)));
+            }
+        })
     }
-}
 
-/// What cannot be undone is left to DEL, which the runtime owes after a failed ADD.
-fn undo<E: std::error::Error>(what: &str, result: Result<impl Sized, E>) {
-    if let Err(error) = result {
-        tracing::warn!(error = chain(&error), "cannot take back {what}");
+    fn undo<E: std::error::Error + 'static>(&self, what: &str, result: Result<impl Sized, E>) {
+        if let Err(error) = result {
+            self.is_undone.set(false);
+            tracing::warn!(error = chain(&error), "cannot take back {what}");
+        }
     }
 }
 

@@ -14,6 +14,11 @@ use crate::record::{Entry, Record, Registry};
 /// Removes the attachment.
 pub(crate) fn del(attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
     refuse_own_namespace(netns, attachment.netns_override)?;
+    remove_attachment(attachment)
+}
+
+/// Removes the attachment by its key.
+pub(super) fn remove_attachment(attachment: &Attachment) -> Result<(), Error> {
     let owner = owner(attachment);
     let mut errors = Vec::new();
     let registry = Registry::open().unwrap_or_else(|error| {

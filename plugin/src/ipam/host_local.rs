@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use ipnet::IpNet;
 use nix::time::{ClockId, clock_gettime};
 use podnet_cni::{Args, Dns, Network, Route, Version};
 use podnet_datapath::{Owner, PodLink, links};
@@ -51,6 +52,16 @@ impl HostLocal {
     /// Whether a pod gets an address of IPv6.
     pub(super) fn has_ipv6(&self) -> bool {
         self.ipam.range_sets.iter().any(|set| !set.is_ipv4())
+    }
+
+    /// The gateways of the next pod, with their subnets' prefix lengths, so far as they are certain: a set of
+    /// several ranges does not say which comes next.
+    pub(super) fn next_gateways(&self) -> Vec<IpNet> {
+        let only = self.ipam.range_sets.iter().filter_map(|set| match set.ranges() {
+            [range] => Some(range),
+            _ => None,
+        });
+        only.map(|range| IpNet::new_assert(range.gateway(), range.subnet().prefix_len())).collect()
     }
 
     /// `ipam.routes`.
