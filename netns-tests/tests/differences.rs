@@ -99,9 +99,24 @@ pub(crate) const ADOPTS_ANY_MTU: Difference = Difference {
     reason: "silently another MTU than was asked for loses packets: an error names both",
     always: true,
 };
+pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
+    reference: "gives a pod an address that another pod or the node has",
+    reason: "the node could not tell the two apart",
+    always: true,
+};
+pub(crate) const DROPS_EARLIER_RESULT: Difference = Difference {
+    reference: "puts its own result in place of the earlier plugins'",
+    reason: "what they made is still there: our interfaces, addresses and routes come behind theirs",
+    always: true,
+};
+pub(crate) const SBR_FAILS_CHECK: Difference = Difference {
+    reference: "CHECK misses the default route that sbr, behind it in the list, moved to another table",
+    reason: "what a later plugin of the list rightly changes is no difference",
+    always: true,
+};
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 16] = [
+const ALL: [&Difference; 19] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LEAVES_LINK,
@@ -118,6 +133,9 @@ const ALL: [&Difference; 16] = [
     &NOT_CRASH_SAFE,
     &FRESH_BRIDGE_RACE,
     &ADOPTS_ANY_MTU,
+    &ADOPTS_ANY_ADDRESS,
+    &DROPS_EARLIER_RESULT,
+    &SBR_FAILS_CHECK,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -2,6 +2,7 @@
 
 mod bad_input_kernel;
 mod behaviour;
+mod chains;
 mod check;
 mod cnitool;
 mod crash;
@@ -9,6 +10,7 @@ mod delete;
 mod differences;
 mod exchange;
 mod gc_status;
+mod ipam;
 mod look;
 mod results;
 mod scale;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         exchange::cases(),
         scale::cases(),
         crash::cases(),
+        ipam::cases(),
+        chains::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
