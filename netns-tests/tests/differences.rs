@@ -100,8 +100,14 @@ pub(crate) const ADOPTS_ANY_MTU: Difference = Difference {
     always: true,
 };
 
+pub(crate) const NO_LINK_LOCAL: Difference = Difference {
+    reference: "gives the host's end an IPv6 link-local address",
+    reason: "a bridge port speaks no IPv6 of its own, and each address makes every later link change slower",
+    always: true,
+};
+
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 16] = [
+const ALL: [&Difference; 17] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LEAVES_LINK,
@@ -118,6 +124,7 @@ const ALL: [&Difference; 16] = [
     &NOT_CRASH_SAFE,
     &FRESH_BRIDGE_RACE,
     &ADOPTS_ANY_MTU,
+    &NO_LINK_LOCAL,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {
