@@ -115,8 +115,14 @@ pub(crate) const SBR_FAILS_CHECK: Difference = Difference {
     always: true,
 };
 
+pub(crate) const NO_LINK_LOCAL: Difference = Difference {
+    reference: "gives the host's end an IPv6 link-local address",
+    reason: "a bridge port speaks no IPv6 of its own, and each address makes every later link change slower",
+    always: true,
+};
+
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 19] = [
+const ALL: [&Difference; 20] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LEAVES_LINK,
@@ -136,6 +142,7 @@ const ALL: [&Difference; 19] = [
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,
+    &NO_LINK_LOCAL,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {
