@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
-//! [`release`] goes by the record, and by no more of a configuration than it needs.
+//! [`release()`] goes by the record, and by no more of a configuration than it needs.
 
 mod delegate;
 mod fixed;
