@@ -28,9 +28,9 @@ mod shaping;
 mod sysctl;
 mod verify;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
-pub use inventory::{PodLink, link_labels, links};
+pub use inventory::{PodLink, is_local, link_labels, links};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};

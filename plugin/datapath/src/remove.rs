@@ -2,8 +2,8 @@
 //!
 //! Both of the kernel's deletions end in an RCU grace period: `RTM_DELLINK` waits for it, an nftables
 //! transaction waits when its socket is closed. So the transaction is committed first, the link deleted
-//! next, and the socket closed last, when its period is over too. A pair and an ifb go in one deletion, as a group:
-//! two take twice as long.
+//! next, and the socket closed last, when its period is over too. A pair and an ifb go in one deletion, as a
+//! group of links: two take twice as long.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -46,8 +46,8 @@ pub struct Removed {
 ///
 /// `masqueraded` is what the attachment's record says of the pod's masqueraded addresses, `None` where there
 /// is no record: then the elements are searched by their comments, which takes longer the more pods there are.
-/// `has_ifb` says whether there may be an ifb. A link of the owner's name without any alias is one whose creator was killed; it is deleted only if there is a
-/// record, since nothing else says whose it is. A link or element that says it is another's stays.
+/// Without `has_ifb` no ifb is looked for.
+/// A link or element that does not say it is the owner's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
 pub fn remove(
@@ -62,7 +62,7 @@ pub fn remove(
     } else {
         remove_masquerade(owner, masqueraded, &mut netfilter)
     };
-    let link = remove_links(owner, prefix, masqueraded.is_some(), has_ifb);
+    let link = remove_links(owner, prefix, has_ifb);
     drop(netfilter);
     Ok(Removed { elements: elements?, link: link? })
 }
@@ -76,22 +76,17 @@ fn remove_masquerade(
     Ok(nft::masquerade::remove(socket, owner, addresses)?)
 }
 
-/// Removes the host's end, and what is at its side, and returns the host's end's name.
-fn remove_links(
-    owner: &Owner,
-    prefix: LinkPrefix,
-    is_recorded: bool,
-    has_ifb: bool,
-) -> Result<Option<LinkName>, RemoveError> {
+/// Removes the host's end and the ifb, where there is one, and returns the host's end's name.
+fn remove_links(owner: &Owner, prefix: LinkPrefix, has_ifb: bool) -> Result<Option<LinkName>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
-    let host_end = owned(&mut socket, owner, prefix, is_recorded)?;
-    let ifb = if has_ifb { owned(&mut socket, owner, LinkPrefix::IFB, is_recorded)? } else { None };
-    let removed = match (&host_end, &ifb) {
+    let host_end = owned(&mut socket, owner, prefix)?;
+    let ifb = if has_ifb { owned(&mut socket, owner, LinkPrefix::IFB)? } else { None };
+    let is_removed = match (&host_end, &ifb) {
         (Some((_, host_end)), Some((_, ifb))) => delete_together(&mut socket, host_end, ifb)?,
         (Some((_, link)), None) | (None, Some((_, link))) => delete(&mut socket, link)?,
         (None, None) => false,
     };
-    Ok(host_end.filter(|_| removed).map(|(name, _)| name))
+    Ok(host_end.filter(|_| is_removed).map(|(name, _)| name))
 }
 
 /// The owner's link with this prefix.
@@ -99,20 +94,20 @@ fn owned(
     socket: &mut Socket,
     owner: &Owner,
     prefix: LinkPrefix,
-    is_recorded: bool,
 ) -> Result<Option<(LinkName, Link)>, NetlinkError> {
     for name in owner.link_names(prefix) {
-        if let Some(link) = link::by_name(socket, &name)?.filter(|link| is_owned(link, owner, is_recorded)) {
+        if let Some(link) = link::by_name(socket, &name)?.filter(|link| is_owned(link, owner)) {
             return Ok(Some((name, link)));
         }
     }
     Ok(None)
 }
 
-fn is_owned(link: &Link, owner: &Owner, is_recorded: bool) -> bool {
-    match link.alias.as_deref() {
-        None | Some("") => is_recorded && (link.is_veth() || link.is_ifb()),
-        Some(alias) => Label::parse(alias).is_some_and(|label| label.id == owner.id()),
+/// Deletes the link of this name if it is the owner's, and says whether it did.
+pub(crate) fn link(socket: &mut Socket, owner: &Owner, name: &LinkName) -> Result<bool, NetlinkError> {
+    match link::by_name(socket, name)?.filter(|link| is_owned(link, owner)) {
+        Some(link) => delete(socket, &link),
+        None => Ok(false),
     }
 }
 
@@ -128,9 +123,9 @@ fn delete_together(socket: &mut Socket, host_end: &Link, ifb: &Link) -> Result<b
     match socket.batch(&requests) {
         // The pod's namespace ended meanwhile, and the pair with it; the ifb may be gone or not.
         Err(error) if error.errno() == Some(Errno::ENODEV) => {
-            let removed = delete(socket, host_end)?;
+            let is_removed = delete(socket, host_end)?;
             delete(socket, ifb)?;
-            Ok(removed)
+            Ok(is_removed)
         }
         deleted => deleted.map(|()| true),
     }
@@ -149,4 +144,12 @@ fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
 fn random_group() -> u32 {
     let [_, _, _, _, number @ ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     u32::from_ne_bytes(number) | 1 << 31
+}
+
+/// A link without alias is one whose maker was killed before the second message; its address tells whose it is.
+fn is_owned(link: &Link, owner: &Owner) -> bool {
+    match link.alias.as_deref() {
+        None | Some("") => (link.is_veth() || link.is_ifb()) && link.mac == Some(owner.mac()),
+        Some(alias) => Label::parse(alias).is_some_and(|label| label.id == owner.id()),
+    }
 }

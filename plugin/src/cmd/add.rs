@@ -5,22 +5,24 @@
 //!                         ◀──────────── undone in reverse where a later step fails
 //! ```
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use podnet_cni::{AddResult, Attachment};
-use podnet_datapath::{LinkName, LinkPrefix, Netns, Owner, apply, remove};
+use podnet_datapath::{ApplyError, LinkName, LinkPrefix, Netns, Owner, apply, remove};
 
 use super::{open_sandbox, owner, pod_link};
 use crate::error::{Error, chain};
-use crate::ipam;
+use crate::ipam::Grant;
 use crate::mode::kubenet;
-use crate::record::{Entry, Lease, Record, RecordError, Registry, Reserved};
+use crate::record::{Entry, Record, RecordError, Registry, Reserved};
 use crate::settings::Settings;
 
 /// Adds the attachment and returns the result in the configuration's version.
 pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error> {
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
+    settings.ipam.locate()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
     let job = Job {
         owner: owner(attachment),
@@ -28,18 +30,24 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         sandbox: open_sandbox(netns, attachment.netns_override)?,
         netns,
         settings,
+        is_undone: Cell::new(true),
     };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
 
     let registry = Registry::create()?;
     let mut entry = claim(&registry, &job.owner, &record)?;
-    let answer = job.allocate(&mut entry, record, |ours| {
+    let answer = job.allocate(&registry, &mut entry, record, |ours| {
         let mut result = previous;
         result.extend(ours);
         Ok(result.to_json(attachment.network.version)?)
     });
-    answer.inspect_err(|_| undo("the record", entry.remove()))
+    answer.inspect_err(|_| {
+        // What could not be undone is left to the DEL that the runtime owes: it finds the record.
+        if job.is_undone.get() {
+            job.undo("the record", entry.remove());
+        }
+    })
 }
 
 /// An ADD whose request was found good.
@@ -49,54 +57,63 @@ struct Job<'a> {
     sandbox: Netns,
     netns: &'a str,
     settings: Settings,
+    is_undone: Cell<bool>,
 }
 
 impl Job<'_> {
     fn allocate(
         &self,
+        registry: &Registry,
         entry: &mut Entry<'_>,
         record: Record,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let Settings { kubenet, ipam, .. } = &self.settings;
-        let reserved = Reserved {
-            leases: ipam.allocate(&self.owner)?,
-            data_dir: ipam.data_dir().to_owned(),
+        let grant = ipam.allocate(&self.owner)?;
+        let record = record.holding(Reserved {
+            leases: grant.leases.clone(),
+            data_dir: ipam.data_dir().map(ToOwned::to_owned),
+            routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
             bandwidth: kubenet.bandwidth,
-        };
-        let record = record.holding(reserved.clone());
+        });
         let masqueraded = record.masqueraded();
         let connected = entry
             .replace(record)
             .map_err(Error::from)
-            .and_then(|()| self.connect(&reserved.leases, &masqueraded, answer));
-        connected.inspect_err(|_| undo("the reservation", ipam::release(&self.owner, &reserved)))
+            .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, registry))
+            .and_then(|()| self.connect(&grant, &masqueraded, answer));
+        connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
     fn connect(
         &self,
-        leases: &[Lease],
+        Grant { leases, routes, dns }: &Grant,
         masqueraded: &[IpAddr],
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        let Settings { kubenet: config, ipam, dns } = &self.settings;
-        let routes = kubenet::routes(config, leases, ipam.routes());
+        let config = &self.settings.kubenet;
+        config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
+        let routes = kubenet::routes(config, leases, routes.clone());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
-        let made = apply(&network, &self.sandbox)?;
-        let result = kubenet::result(&network, &made, self.netns, leases, routes);
-        let answer = answer(AddResult { dns: dns.clone(), ..result });
-        answer.inspect_err(|_| {
-            let has_ifb = config.bandwidth.limits_egress();
-            undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded), has_ifb));
+        let made = apply(&network, &self.sandbox).map_err(Error::from).and_then(|made| {
+            let result = kubenet::result(&network, &made, self.netns, leases, routes);
+            answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
+        });
+        made.inspect_err(|error| {
+            // The links of an attachment that was there before are not this ADD's to remove.
+            if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
+                let has_ifb = config.bandwidth.limits_egress();
+                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded), has_ifb));
+            }
         })
     }
-}
 
-/// What cannot be undone is left to DEL, which the runtime owes after a failed ADD.
-fn undo<E: std::error::Error>(what: &str, result: Result<impl Sized, E>) {
-    if let Err(error) = result {
-        tracing::warn!(error = chain(&error), "cannot take back {what}");
+    fn undo<E: std::error::Error + 'static>(&self, what: &str, result: Result<impl Sized, E>) {
+        if let Err(error) = result {
+            self.is_undone.set(false);
+            tracing::warn!(error = chain(&error), "cannot take back {what}");
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         link::{self, Link},
         tc,
     },
+    sysctl,
 };
 
 /// Limits what goes through the pair, whose MTU is given. The pod's end is down, so that nothing slips through.
@@ -46,9 +47,13 @@ pub(super) fn shape(
     Ok(())
 }
 
-/// A link that is switched on with its discipline in place need not wait for packets on their way through the old one.
-fn finish_ifb(name: &LinkName, index: u32, alias: String, bucket: TokenBucket) -> [Request; 2] {
-    [tc::shape(name.as_str(), index, bucket), change::mark_and_raise(name, index, alias)]
+/// The discipline comes first: changing that of a link which is on, the kernel waits for packets on their way.
+fn finish_ifb(name: &LinkName, index: u32, alias: String, bucket: TokenBucket) -> [Request; 3] {
+    [
+        tc::shape(name.as_str(), index, bucket),
+        change::mark_ifb(name, index, alias, sysctl::has_ipv6()),
+        change::switch_on(name, index),
+    ]
 }
 
 fn create_ifb(
@@ -59,21 +64,25 @@ fn create_ifb(
 ) -> Result<(LinkName, u32), ApplyError> {
     let names = wanted.owner.link_names(LinkPrefix::IFB);
     for name in &names {
-        let echoed = match host.query(&change::create_ifb(name, mtu)) {
+        let echoed = match host.query(&change::create_ifb(name, wanted.owner.mac(), mtu)) {
             Ok(replies) => replies.iter().find_map(Link::parse),
             Err(error) if error.errno() == Some(Errno::EEXIST) => {
                 let taken_by = link::by_name(host, name)?;
                 taken_by.map_or(Ok(()), |link| refuse_if_attached(&wanted.owner, name, &link))?;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // A lost answer does not say whether the link was made.
+                undo.link(&wanted.owner, name);
+                return Err(error.into());
+            }
         };
+        undo.link(&wanted.owner, name);
         let ifb = match echoed {
             Some(ifb) => Some(ifb),
             None => link::by_name(host, name)?,
         };
         let ifb = ifb.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        undo.link(name.as_str(), ifb.index);
         return Ok((name.clone(), ifb.index));
     }
     Err(ApplyError::NamesTaken { names })

@@ -8,8 +8,8 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        AfSpecInet, AfSpecUnspec, InetDevConf, InfoBridgePort, InfoData, InfoKind, InfoPortData,
-        InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridgePort, InfoData,
+        InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
     },
 };
 
@@ -52,10 +52,20 @@ pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netn
 }
 
 /// Writes the owner's alias on a port of a bridge and sets the port's hairpin mode.
-pub(crate) fn mark_port(name: &LinkName, index: u32, alias: String, hairpin: bool) -> Request {
+///
+/// A port speaks no IPv6 of its own: a link-local address would only be one more that the kernel walks over
+/// whenever a link changes. Before the link has a carrier it has none yet.
+pub(crate) fn mark_port(
+    name: &LinkName,
+    index: u32,
+    alias: String,
+    hairpin: bool,
+    kernel_has_ipv6: bool,
+) -> Request {
     let mut message = at(index);
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
+        without_link_local(kernel_has_ipv6),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
             LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),
@@ -65,22 +75,25 @@ pub(crate) fn mark_port(name: &LinkName, index: u32, alias: String, hairpin: boo
 }
 
 /// Creates an ifb, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
-pub(crate) fn create_ifb(name: &LinkName, mtu: u32) -> Request {
+pub(crate) fn create_ifb(name: &LinkName, mac: MacAddr, mtu: u32) -> Request {
     let mut message = LinkMessage::default();
-    message.attributes = vec![
-        LinkAttribute::IfName(name.to_string()),
-        LinkAttribute::Mtu(mtu),
-        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]),
-    ];
+    message.attributes = end(End { name, mac }, mtu);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
     create(format!("create link {name}"), message)
 }
 
-/// Writes the owner's alias on a link and switches it on.
-pub(crate) fn mark_and_raise(name: &LinkName, index: u32, alias: String) -> Request {
+/// Writes the owner's alias on an ifb, and keeps the kernel from giving it an IPv6 address of its own.
+pub(crate) fn mark_ifb(name: &LinkName, index: u32, alias: String, kernel_has_ipv6: bool) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::IfAlias(alias), without_link_local(kernel_has_ipv6)];
+    change(format!("set alias of {name}"), message)
+}
+
+/// Switches a link on.
+pub(crate) fn switch_on(name: &LinkName, index: u32) -> Request {
     let mut message = at(index);
     raise(&mut message);
-    message.attributes = vec![LinkAttribute::IfAlias(alias)];
-    change(format!("set alias of {name} and switch it on"), message)
+    change(format!("switch on {name}"), message)
 }
 
 /// Sets a bridge's MTU and switches it on.
@@ -144,6 +157,12 @@ pub(crate) fn delete_group(group: u32) -> Request {
     let mut message = LinkMessage::default();
     message.attributes = vec![LinkAttribute::Group(group)];
     Request::route(format!("delete the links of group {group}"), 0, &RouteNetlinkMessage::DelLink(message))
+}
+
+/// Has the kernel give a link no IPv6 address of its own; nothing, on a kernel that has none to give.
+fn without_link_local(kernel_has_ipv6: bool) -> LinkAttribute {
+    let silent = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(silent).into_iter().collect())
 }
 
 fn end(end: End<'_>, mtu: u32) -> Vec<LinkAttribute> {
