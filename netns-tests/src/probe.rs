@@ -80,6 +80,7 @@ pub fn rate(from: Place<'_>, to: Place<'_>, address: IpAddr) -> Result<f64, Fail
         from.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(2))?)).doing(&what)?;
     let (mut receiver, _) = listener.accept()?;
     receiver.set_read_timeout(Some(Duration::from_secs(2)))?;
+    sender.set_write_timeout(Some(Duration::from_secs(2)))?;
     thread::scope(|scope| {
         // Ends when the receiver, which has enough, goes away.
         scope.spawn(move || {

@@ -16,10 +16,13 @@ use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
     let tests: &[table::Test] = &[
-        ("add_killed_at_every_system_call", |s| killed(s, "ADD"), Some(&NOT_CRASH_SAFE)),
-        ("del_killed_at_every_system_call", |s| killed(s, "DEL"), Some(&NOT_CRASH_SAFE)),
+        ("add_killed_at_every_system_call", |s| killed(s, masqueraded, "ADD"), Some(&NOT_CRASH_SAFE)),
+        ("del_killed_at_every_system_call", |s| killed(s, masqueraded, "DEL"), Some(&NOT_CRASH_SAFE)),
+        ("add_with_limits_killed_at_every_system_call", |s| killed(s, limited, "ADD"), Some(&NOT_CRASH_SAFE)),
+        ("del_with_limits_killed_at_every_system_call", |s| killed(s, limited, "DEL"), Some(&NOT_CRASH_SAFE)),
         ("first_add_killed_at_every_system_call", first_add_killed, Some(&NOT_CRASH_SAFE)),
-        ("add_with_every_call_failing_once", add_with_every_call_failing_once, Some(&NOT_CRASH_SAFE)),
+        ("add_with_every_call_failing_once", |s| add_failing(s, |network| network), Some(&NOT_CRASH_SAFE)),
+        ("add_with_limits_with_every_call_failing_once", |s| add_failing(s, limited), Some(&NOT_CRASH_SAFE)),
     ];
     table::with_limit(Duration::from_mins(10), "crash", &[Family::Dual], tests)
 }
@@ -32,10 +35,19 @@ fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), 
     Ok((network.command(0, verb, Some(pod))?, network.config(0, &[])?.to_string().into_bytes()))
 }
 
+fn masqueraded(network: Network) -> Network {
+    network.with("/ipMasq", true)
+}
+
+fn limited(network: Network) -> Network {
+    let members = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+    members.into_iter().fold(network, |network, member| network.with(&format!("/{member}"), 1 << 24))
+}
+
 /// Kills `verb` at its first system call, then at its second, until it ends before the kill.
 /// After each, one DEL has to leave the node and the pod's namespace as they were.
-fn killed(scene: Scene, verb: &str) -> Outcome {
-    let network = scene.network()?.with("/ipMasq", true);
+fn killed(scene: Scene, configured: fn(Network) -> Network, verb: &str) -> Outcome {
+    let network = configured(scene.network()?);
     table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
@@ -114,8 +126,9 @@ const FAULTS: [(&str, &str); 4] = [
 ];
 
 /// A failed ADD has left nothing, without any DEL; one that succeeded all the same is complete.
-fn add_with_every_call_failing_once(scene: Scene) -> Outcome {
-    let network = scene.settled()?;
+fn add_failing(scene: Scene, configured: fn(Network) -> Network) -> Outcome {
+    let network = configured(scene.network()?);
+    table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
     for (names, errno) in FAULTS {
