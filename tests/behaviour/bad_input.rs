@@ -142,6 +142,11 @@ fn unsupported() -> Vec<Fault> {
         ("blockWireserver", json!(true), 2, "true"),
         ("blockIMDS", json!(true), 2, "true"),
         ("hairpinMode", json!("promiscuous-bridge"), 2, "promiscuous-bridge"),
+        ("ingressRate", json!(8000), 7, "ingressBurst"),
+        ("egressRate", json!(7), 7, "7"),
+        ("egressRate", json!("10M"), 6, "10M"),
+        ("shapedSubnets", json!(["10.0.0.0/8"]), 2, "10.0.0.0/8"),
+        ("unshapedSubnets", json!(["10.0.0.0/8"]), 2, "10.0.0.0/8"),
     ]
 }
 
@@ -163,7 +168,10 @@ fn wrong_requests() -> Vec<Fault> {
         ("runtimeConfig.mac", json!("00:00:00:00:00:00"), 6, "00:00:00:00:00:00"),
         ("runtimeConfig.ipRanges", json!([[{"subnet": "x"}]]), 7, "runtimeConfig.ipRanges[0][0].subnet"),
         ("runtimeConfig.portMappings", json!({}), 6, "expected a sequence"),
-        ("runtimeConfig.bandwidth", json!({}), 2, "{}"),
+        ("runtimeConfig.bandwidth.ingressRate", json!(-1), 6, "-1"),
+        ("runtimeConfig.bandwidth.ingressRate", json!(8000), 7, "runtimeConfig.bandwidth.ingressBurst"),
+        ("runtimeConfig.bandwidth.egressBurst", json!(8000), 7, "runtimeConfig.bandwidth.egressRate"),
+        ("runtimeConfig.bandwidth.egressBurst", json!(1_u64 << 32), 7, "4294967295"),
         ("prevResult", json!(7), 6, "expected an object"),
         ("prevResult.cniVersion", json!("9.9.9"), 6, "\"9.9.9\""),
         ("prevResult.ips", json!([{"address": "10.244.1.9"}]), 6, "prevResult.ips[0].address"),

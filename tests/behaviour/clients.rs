@@ -48,17 +48,35 @@ fn host_ports_are_refused_by_name_and_not_passed_over() {
 }
 
 #[test]
-fn bandwidth_is_refused_by_name_and_not_passed_over() {
+fn bandwidth_is_read_in_every_spelling() {
     let limits = [
         json!({"EgressBurst": 4_294_967_295_u32, "EgressRate": 20_000_000, "IngressBurst": 4_294_967_295_u32, "IngressRate": 10_000_000}),
         json!({"ingressRate": 10_000_000, "ingressBurst": 4_294_967_295_u32}),
+        json!({}),
     ];
     for bandwidth in limits {
         for member in ["bandwidth", "Bandwidth", "bandWidth"] {
             let config = with_runtime_config(json!({member: bandwidth.clone()}));
+            assert_passed(&call("ADD").config(&config).reply().unwrap());
+            let config = with_runtime_config(json!({member: {"EGRESSRATE": 7, "egressburst": 8}}));
             let reply = call("ADD").config(&config).reply().unwrap();
-            assert_refused(&reply, 2, &["runtimeConfig.bandwidth", "4294967295", &bandwidth.to_string()]);
+            assert_refused(&reply, 7, &["runtimeConfig.bandwidth.egressRate: 7"]);
         }
+    }
+}
+
+#[test]
+fn annotations_about_bandwidth_have_to_be_good() {
+    let call_with = |value: &str| {
+        let annotations =
+            json!({"kubernetes.io/ingress-bandwidth": value, "kubernetes.io/config.source": "api"});
+        let config = with_runtime_config(json!({"io.kubernetes.cri.pod-annotations": annotations}));
+        call("ADD").config(&config).reply().unwrap()
+    };
+    assert_passed(&call_with("10M"));
+    for value in ["", "10MB", "999", "1e16"] {
+        let quoted = format!("{value:?}");
+        assert_refused(&call_with(value), 7, &["kubernetes.io/ingress-bandwidth", &quoted]);
     }
 }
 
