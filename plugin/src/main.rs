@@ -5,6 +5,7 @@
 
 mod cmd;
 mod error;
+mod host_ports;
 mod ipam;
 mod logging;
 mod mode;

@@ -4,14 +4,12 @@
 //! transaction waits when its socket is closed. So the transaction is committed first, the link deleted
 //! next, and the socket closed last, when its period is over too.
 
-use std::net::IpAddr;
-
 use nix::errno::Errno;
 
 use crate::{
-    Label, LinkName, LinkPrefix, Owner,
+    Label, LinkName, LinkPrefix, Owner, conntrack,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError},
+    nft::{self, NftError, PodRules},
     rtnl::{
         change,
         link::{self, Link},
@@ -40,35 +38,35 @@ pub struct Removed {
 
 /// Removes whatever the owner has on the node. What is missing is as good as removed.
 ///
-/// `masqueraded` is what the attachment's record says of the pod's masqueraded addresses, `None` where there
-/// is no record: then the elements are searched by their comments, which takes longer the more pods there are.
-/// A link of the owner's name without any alias is one whose creator was killed; it is deleted only if there is a
-/// record, since nothing else says whose it is. A link or element that says it is another's stays.
+/// `known` is what the attachment's record says of the pod's rules, `None` where there is no record: then they are
+/// searched by their comments, which takes longer the more pods there are. A link of the owner's name without any
+/// alias is one whose creator was killed; it is deleted only if there is a record, since nothing else says whose
+/// it is. A link or element that says it is another's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
-pub fn remove(
-    owner: &Owner,
-    prefix: LinkPrefix,
-    masqueraded: Option<&[IpAddr]>,
-) -> Result<Removed, RemoveError> {
+pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Result<Removed, RemoveError> {
     let mut netfilter = None;
-    let elements = if masqueraded.is_some_and(<[IpAddr]>::is_empty) {
+    let elements = if known.is_some_and(PodRules::is_empty) {
         Ok(0)
     } else {
-        remove_masquerade(owner, masqueraded, &mut netfilter)
+        remove_rules(owner, known, &mut netfilter)
     };
-    let link = remove_link(owner, prefix, masqueraded.is_some());
+    let link = remove_link(owner, prefix, known.is_some());
     drop(netfilter);
     Ok(Removed { elements: elements?, link: link? })
 }
 
-fn remove_masquerade(
+fn remove_rules(
     owner: &Owner,
-    addresses: Option<&[IpAddr]>,
+    known: Option<&PodRules>,
     socket: &mut Option<Socket>,
 ) -> Result<usize, RemoveError> {
     let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
-    Ok(nft::masquerade::remove(socket, owner, addresses)?)
+    let removed = nft::remove(socket, owner.id(), known)?;
+    if !removed.udp_ports.is_empty() {
+        conntrack::forget(&mut Socket::open(Protocol::Route)?, socket, &removed.udp_ports);
+    }
+    Ok(removed.elements)
 }
 
 fn remove_link(

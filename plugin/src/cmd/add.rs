@@ -5,12 +5,11 @@
 //!                         ◀──────────── undone in reverse where a later step fails
 //! ```
 
-use std::net::IpAddr;
-
 use podnet_cni::{AddResult, Attachment};
-use podnet_datapath::{LinkName, LinkPrefix, Netns, Owner, apply, remove};
+use podnet_datapath::nft::PodRules;
+use podnet_datapath::{Applied, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove};
 
-use super::{open_sandbox, owner, pod_link};
+use super::{open_sandbox, owner, pod_link, taken};
 use crate::error::{Error, chain};
 use crate::ipam;
 use crate::mode::kubenet;
@@ -22,17 +21,13 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
-    let job = Job {
-        owner: owner(attachment),
-        ifname: pod_link(attachment)?,
-        sandbox: open_sandbox(netns, attachment.netns_override)?,
-        netns,
-        settings,
-    };
+    let ifname = pod_link(attachment)?;
+    let sandbox = open_sandbox(netns, attachment.netns_override)?;
+    let registry = Registry::create()?;
+    let job = Job { owner: owner(attachment), ifname, sandbox, netns, registry: &registry, settings };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
 
-    let registry = Registry::create()?;
     let mut entry = claim(&registry, &job.owner, &record)?;
     let answer = job.allocate(&mut entry, record, |ours| {
         let mut result = previous;
@@ -48,6 +43,7 @@ struct Job<'a> {
     ifname: LinkName,
     sandbox: Netns,
     netns: &'a str,
+    registry: &'a Registry,
     settings: Settings,
 }
 
@@ -63,29 +59,40 @@ impl Job<'_> {
             leases: ipam.allocate(&self.owner)?,
             data_dir: ipam.data_dir().to_owned(),
             masqueraded: kubenet.ip_masq,
+            host_ports: kubenet.host_ports.clone(),
         };
         let record = record.holding(reserved.clone());
-        let masqueraded = record.masqueraded();
+        let rules = record.rules();
         let connected = entry
             .replace(record)
             .map_err(Error::from)
-            .and_then(|()| self.connect(&reserved.leases, &masqueraded, answer));
+            .and_then(|()| self.connect(&reserved.leases, &rules, answer));
         connected.inspect_err(|_| undo("the reservation", ipam::release(&self.owner, &reserved)))
     }
 
     fn connect(
         &self,
         leases: &[Lease],
-        masqueraded: &[IpAddr],
+        rules: &PodRules,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let Settings { kubenet: config, ipam, dns } = &self.settings;
         let routes = kubenet::routes(config, leases, ipam.routes());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
-        let made = apply(&network, &self.sandbox)?;
+        let made = self.make(&network)?;
         let result = kubenet::result(&network, &made, self.netns, leases, routes);
         let answer = answer(AddResult { dns: dns.clone(), ..result });
-        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded))))
+        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules))))
+    }
+
+    /// Makes the pod's network. Host ports that a lost pod left taken are freed.
+    fn make(&self, network: &PodNetwork) -> Result<Applied, Error> {
+        loop {
+            match apply(network, &self.sandbox) {
+                Err(error) if taken::freed(self.registry, &error)? => {}
+                made => return Ok(made?),
+            }
+        }
     }
 }
 

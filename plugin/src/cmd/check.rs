@@ -6,18 +6,23 @@ use podnet_datapath::{Owner, verify};
 use super::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::mode::kubenet;
-use crate::record::{ATTACHMENTS, Lease, Registry};
+use crate::record::{ATTACHMENTS, Lease, Registry, Reserved};
 use crate::settings::Settings;
 
 /// Verifies the attachment.
 pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
-    let settings = Settings::read(&attachment.network, &attachment.args()?)?;
+    let mut settings = Settings::read(&attachment.network, &attachment.args()?)?;
     let previous = attachment.network.prev_result()?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
     let owner = owner(attachment);
     let ifname = pod_link(attachment)?;
     let answered = previous.as_ref().map(|result| Answered { result, ifname: ifname.as_str(), netns });
-    let leases = leases(&owner, answered.as_ref())?;
+    let recorded = recorded(&owner)?;
+    let leases = leases(&owner, recorded.as_ref(), answered.as_ref())?;
+    if let Some(reserved) = recorded {
+        // A runtime need not repeat at CHECK what it asked for at ADD.
+        settings.kubenet.host_ports = reserved.host_ports;
+    }
 
     let Settings { kubenet: config, ipam, .. } = &settings;
     let routes = kubenet::routes(config, &leases, ipam.routes());
@@ -32,14 +37,22 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
 }
 
+/// What the record says that ADD made.
+fn recorded(owner: &Owner) -> Result<Option<Reserved>, Error> {
+    match Registry::open()? {
+        Some(registry) => Ok(registry.read(owner.id())?.and_then(|record| record.reserved)),
+        None => Ok(None),
+    }
+}
+
 /// The pod's addresses: by the record, else by what ADD answered.
-fn leases(owner: &Owner, answered: Option<&Answered<'_>>) -> Result<Vec<Lease>, Error> {
-    let recorded = match Registry::open()? {
-        Some(registry) => registry.read(owner.id())?.and_then(|record| record.reserved),
-        None => None,
-    };
+fn leases(
+    owner: &Owner,
+    recorded: Option<&Reserved>,
+    answered: Option<&Answered<'_>>,
+) -> Result<Vec<Lease>, Error> {
     let leases = match (recorded, answered) {
-        (Some(reserved), _) => reserved.leases,
+        (Some(reserved), _) => reserved.leases.clone(),
         (None, Some(answered)) => answered.leases(),
         (None, None) => Vec::new(),
     };

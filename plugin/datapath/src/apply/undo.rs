@@ -1,13 +1,11 @@
 //! Taking back what an ADD made.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::{
-    Owner, PodNetwork,
+    OwnerId,
     netlink::{NetlinkError, Protocol, Request, Socket},
-    nft,
+    nft::{self, PodRules},
     rtnl::{address, change, link},
 };
 
@@ -25,10 +23,7 @@ enum Made {
         name: String,
         index: u32,
     },
-    Masquerade {
-        owner: Owner,
-        addresses: Vec<IpAddr>,
-    },
+    Rules(OwnerId, PodRules),
 }
 
 impl Undo {
@@ -52,10 +47,9 @@ impl Undo {
         self.made.push(Made::Reversible(address::add(link, index, address)));
     }
 
-    /// The masquerading of a pod's addresses.
-    pub(super) fn masquerade(&mut self, wanted: &PodNetwork) {
-        let addresses = wanted.addresses.iter().map(IpNet::addr).collect();
-        self.made.push(Made::Masquerade { owner: wanted.owner.clone(), addresses });
+    /// A pod's rules.
+    pub(super) fn rules(&mut self, owner: OwnerId, rules: PodRules) {
+        self.made.push(Made::Rules(owner, rules));
     }
 
     /// Takes everything back, the last made first. What fails is logged and the rest still taken back: the
@@ -74,9 +68,9 @@ impl Made {
         match self {
             Self::Reversible(request) => host.execute(&request)?,
             Self::Bridge { name, index } => delete_unused(host, &name, index)?,
-            Self::Masquerade { owner, addresses } => {
+            Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
-                nft::masquerade::remove(&mut netfilter, &owner, Some(&addresses))?;
+                nft::remove(&mut netfilter, owner, Some(&rules))?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Expressions: the instructions of a rule. Each loads into, changes or compares one register, or gives a
 //! verdict.
 //!
-//! All of ours work on register 1; a comparison that fails ends the rule. Names and numbers are those of
+//! All of ours work on register 1 and, for keys, on those behind it; a comparison that fails ends the rule. Names and numbers are those of
 //! Linux `include/uapi/linux/netfilter/nf_tables.h`; the attributes are in the order in which `nft` sends
 //! them.
 
@@ -9,12 +9,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::attribute::{Writer, find, text};
+use super::{
+    attribute::{Writer, find, text},
+    key::{self, Part},
+};
+use crate::Transport;
 
-/// The one register that rules use (`NFT_REG_1`), sixteen bytes wide.
+/// The first register (`NFT_REG_1`), sixteen bytes wide.
 const REGISTER: u32 = 1;
 /// `NFT_REG_VERDICT`: what is written here is carried out.
 const VERDICT_REGISTER: u32 = 0;
+
+const NFT_CMP_NEQ: u32 = 1;
+const NFT_META_L4PROTO: u32 = 16;
 
 /// `NFTA_LIST_ELEM`: an element of any list.
 pub(super) const LIST_ELEMENT: u16 = 1;
@@ -32,6 +39,8 @@ pub(super) enum Verdict<'a> {
     Jump(&'a str),
     /// Go back to the calling chain.
     Return,
+    /// Take the packet away.
+    Drop,
 }
 
 impl Verdict<'_> {
@@ -40,12 +49,17 @@ impl Verdict<'_> {
         const CODE: u16 = 1;
         const NFT_JUMP: i32 = -3;
         const NFT_RETURN: i32 = -5;
-        data.nested(DATA_VERDICT, |verdict| match self {
-            Self::Jump(chain) => {
-                verdict.number(CODE, NFT_JUMP.cast_unsigned());
+        const NF_DROP: i32 = 0;
+        let code = match self {
+            Self::Jump(_) => NFT_JUMP,
+            Self::Return => NFT_RETURN,
+            Self::Drop => NF_DROP,
+        };
+        data.nested(DATA_VERDICT, |verdict| {
+            verdict.number(CODE, code.cast_unsigned());
+            if let Self::Jump(chain) = self {
                 verdict.text(VERDICT_CHAIN, chain);
             }
-            Self::Return => verdict.number(CODE, NFT_RETURN.cast_unsigned()),
         });
     }
 }
@@ -80,7 +94,7 @@ impl IpVersion {
     }
 
     /// Bytes of an address.
-    pub(super) fn width(self) -> usize {
+    pub(super) const fn width(self) -> usize {
         match self {
             Self::V4 => 4,
             Self::V6 => 16,
@@ -119,33 +133,102 @@ impl Expressions {
     }
 
     /// Go on only with a packet whose destination is inside `net`.
-    pub(super) fn destination_in(mut self, net: IpNet) -> Self {
+    pub(super) fn destination_in(self, net: IpNet) -> Self {
+        self.address_in(Field::Destination, net)
+    }
+
+    /// Go on only with a packet whose source is inside `net`.
+    pub(super) fn source_in(self, net: IpNet) -> Self {
+        self.address_in(Field::Source, net)
+    }
+
+    fn address_in(mut self, field: Field, net: IpNet) -> Self {
         let version = IpVersion::of(net.addr());
         let network = octets(net.network());
         let whole_bytes = usize::from(net.prefix_len() / 8);
         self.is_version(version);
         if net.prefix_len().is_multiple_of(8) && whole_bytes > 0 {
-            self.load(version, Field::Destination, whole_bytes);
+            self.load_address(REGISTER, version, field, whole_bytes);
             self.equals(network.get(..whole_bytes).unwrap_or_default());
         } else {
-            self.load(version, Field::Destination, version.width());
+            self.load_address(REGISTER, version, field, version.width());
             self.mask(&octets(net.netmask()));
             self.equals(&network);
         }
         self
     }
 
-    /// Take the verdict that the map `name` holds for the packet's source address; none there, go on.
-    pub(super) fn verdict_of_source(mut self, version: IpVersion, name: &str) -> Self {
-        const SET: u16 = 1;
-        const SOURCE_REGISTER: u16 = 2;
-        const DESTINATION_REGISTER: u16 = 3;
+    /// Go on only with a packet of this version: a chain of family `inet` sees both.
+    pub(super) fn of_version(mut self, version: IpVersion) -> Self {
         self.is_version(version);
-        self.load(version, Field::Source, version.width());
-        self.expression("lookup", |lookup| {
-            lookup.number(SOURCE_REGISTER, REGISTER);
-            lookup.number(DESTINATION_REGISTER, VERDICT_REGISTER);
-            lookup.text(SET, name);
+        self
+    }
+
+    /// Go on only with a packet of this protocol.
+    pub(super) fn of_transport(mut self, transport: Transport) -> Self {
+        self.load_meta(REGISTER, NFT_META_L4PROTO);
+        self.equals(&[transport.number()]);
+        self
+    }
+
+    /// Go on only with a packet to an address of the node.
+    pub(super) fn destination_is_local(mut self) -> Self {
+        const DESTINATION_REGISTER: u16 = 1;
+        const RESULT: u16 = 2;
+        const FLAGS: u16 = 3;
+        const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+        const NFTA_FIB_F_DADDR: u32 = 1 << 1;
+        const RTN_LOCAL: u32 = 2;
+        self.expression("fib", |fib| {
+            fib.number(FLAGS, NFTA_FIB_F_DADDR);
+            fib.number(RESULT, NFT_FIB_RESULT_ADDRTYPE);
+            fib.number(DESTINATION_REGISTER, REGISTER);
+        });
+        self.equals(&RTN_LOCAL.to_ne_bytes());
+        self
+    }
+
+    /// Go on only with a packet that did not come in by the loopback link, which is the first of every namespace.
+    pub(super) fn not_by_loopback(mut self) -> Self {
+        const NFT_META_IIF: u32 = 4;
+        const LOOPBACK_IFINDEX: u32 = 1;
+        self.load_meta(REGISTER, NFT_META_IIF);
+        self.compare(NFT_CMP_NEQ, &LOOPBACK_IFINDEX.to_ne_bytes());
+        self
+    }
+
+    /// Go on only with a packet of a connection whose destination was translated.
+    pub(super) fn of_translated(mut self) -> Self {
+        const NFT_CT_STATUS: u32 = 2;
+        const IPS_DST_NAT: u32 = 1 << 5;
+        self.load_connection(REGISTER, NFT_CT_STATUS, false);
+        self.mask(&IPS_DST_NAT.to_ne_bytes());
+        self.compare(NFT_CMP_NEQ, &[0; 4]);
+        self
+    }
+
+    /// Take the verdict that the map `name` holds for these fields of the packet; none there, go on.
+    pub(super) fn verdict_of(mut self, parts: &[Part], name: &str) -> Self {
+        self.load_key(parts);
+        self.look_up(name, VERDICT_REGISTER);
+        self
+    }
+
+    /// Send the packet's connection to the address and port that the map `name` holds for these fields of the
+    /// packet; none there, go on.
+    pub(super) fn destination_of(mut self, version: IpVersion, parts: &[Part], name: &str) -> Self {
+        const TYPE: u16 = 1;
+        const FAMILY: u16 = 2;
+        const ADDRESS_REGISTER: u16 = 3;
+        const PORT_REGISTER: u16 = 5;
+        const NFT_NAT_DNAT: u32 = 1;
+        self.load_key(parts);
+        self.look_up(name, REGISTER);
+        self.expression("nat", |nat| {
+            nat.number(TYPE, NFT_NAT_DNAT);
+            nat.number(FAMILY, u32::from(version.nfproto()));
+            nat.number(ADDRESS_REGISTER, REGISTER);
+            nat.number(PORT_REGISTER, key::register(version.width()));
         });
         self
     }
@@ -170,30 +253,88 @@ impl Expressions {
         self
     }
 
-    /// Go on only with a packet of this version: a chain of family `inet` sees both.
     fn is_version(&mut self, version: IpVersion) {
-        const DESTINATION_REGISTER: u16 = 1;
-        const KEY: u16 = 2;
         const NFT_META_NFPROTO: u32 = 15;
-        self.expression("meta", |meta| {
-            meta.number(KEY, NFT_META_NFPROTO);
-            meta.number(DESTINATION_REGISTER, REGISTER);
-        });
+        self.load_meta(REGISTER, NFT_META_NFPROTO);
         self.equals(&[version.nfproto()]);
     }
 
+    /// The fields of a key, one behind the other.
+    fn load_key(&mut self, parts: &[Part]) {
+        const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+        const NFT_CT_PROTO_DST: u32 = 12;
+        // Where TCP, UDP and SCTP have it, and its length.
+        const DESTINATION_PORT: (u32, usize) = (2, 2);
+        let mut offset = 0;
+        for part in parts {
+            let register = key::register(offset);
+            match part {
+                Part::Source(version) => {
+                    self.load_address(register, *version, Field::Source, version.width());
+                }
+                Part::Destination(version) => {
+                    self.load_address(register, *version, Field::Destination, version.width());
+                }
+                Part::Protocol => self.load_meta(register, NFT_META_L4PROTO),
+                Part::Port => self.load_payload(register, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT),
+                Part::OriginalPort => self.load_connection(register, NFT_CT_PROTO_DST, true),
+            }
+            offset += part.width();
+        }
+    }
+
     /// The first `length` bytes of an address field.
-    fn load(&mut self, version: IpVersion, field: Field, length: usize) {
+    fn load_address(&mut self, register: u32, version: IpVersion, field: Field, length: usize) {
+        const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
+        self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, (version.offset(field), length));
+    }
+
+    fn load_payload(&mut self, register: u32, header: u32, (offset, length): (u32, usize)) {
         const DESTINATION_REGISTER: u16 = 1;
         const BASE: u16 = 2;
         const OFFSET: u16 = 3;
         const LENGTH: u16 = 4;
-        const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
         self.expression("payload", |payload| {
-            payload.number(DESTINATION_REGISTER, REGISTER);
-            payload.number(BASE, NFT_PAYLOAD_NETWORK_HEADER);
-            payload.number(OFFSET, version.offset(field));
+            payload.number(DESTINATION_REGISTER, register);
+            payload.number(BASE, header);
+            payload.number(OFFSET, offset);
             payload.number(LENGTH, width(length));
+        });
+    }
+
+    fn load_meta(&mut self, register: u32, key: u32) {
+        const DESTINATION_REGISTER: u16 = 1;
+        const KEY: u16 = 2;
+        self.expression("meta", |meta| {
+            meta.number(KEY, key);
+            meta.number(DESTINATION_REGISTER, register);
+        });
+    }
+
+    /// A fact about the packet's connection; `is_original`: of the direction that its first packet had.
+    fn load_connection(&mut self, register: u32, key: u32, is_original: bool) {
+        const DESTINATION_REGISTER: u16 = 1;
+        const KEY: u16 = 2;
+        const DIRECTION: u16 = 3;
+        const IP_CT_DIR_ORIGINAL: u8 = 0;
+        self.expression("ct", |connection| {
+            connection.number(KEY, key);
+            connection.number(DESTINATION_REGISTER, register);
+            if is_original {
+                connection.bytes(DIRECTION, &[IP_CT_DIR_ORIGINAL]);
+            }
+        });
+    }
+
+    /// What the map `name` holds for the key, into the register; none there, the rule ends.
+    fn look_up(&mut self, name: &str, register: u32) {
+        const SET: u16 = 1;
+        const SOURCE_REGISTER: u16 = 2;
+        const DESTINATION_REGISTER: u16 = 3;
+        self.expression("lookup", |lookup| {
+            lookup.number(SOURCE_REGISTER, REGISTER);
+            lookup.number(DESTINATION_REGISTER, register);
+            lookup.text(SET, name);
         });
     }
 
@@ -215,13 +356,17 @@ impl Expressions {
 
     /// Go on only if the register begins with `value`.
     fn equals(&mut self, value: &[u8]) {
+        const NFT_CMP_EQ: u32 = 0;
+        self.compare(NFT_CMP_EQ, value);
+    }
+
+    fn compare(&mut self, operation: u32, value: &[u8]) {
         const SOURCE_REGISTER: u16 = 1;
         const OPERATION: u16 = 2;
         const DATA: u16 = 3;
-        const NFT_CMP_EQ: u32 = 0;
         self.expression("cmp", |compare| {
             compare.number(SOURCE_REGISTER, REGISTER);
-            compare.number(OPERATION, NFT_CMP_EQ);
+            compare.number(OPERATION, operation);
             compare.nested(DATA, |data| data.bytes(DATA_VALUE, value));
         });
     }

@@ -122,10 +122,12 @@ pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(
     wait_until("an IPv6 address does not work", || is_local(socket, address))
 }
 
-fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+/// Whether packets to the address are for the namespace itself.
+pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet6;
-    message.header.destination_prefix_length = 128;
+    message.header.address_family =
+        if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
