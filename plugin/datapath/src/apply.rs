@@ -71,7 +71,7 @@ fn make(
     let mtu = wanted.veth.mtu.unwrap_or(bridge.mtu);
     let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
-    rules::add(host, wanted, undo)?;
+    rules::add(wanted, undo)?;
     forward(wanted.forwarding)?;
     pair::wait_until_forwarding(host, &pair)?;
     pod.announce(wanted)?;

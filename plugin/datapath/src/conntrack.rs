@@ -11,14 +11,14 @@
 //! Source: Linux `include/uapi/linux/netfilter/nfnetlink_conntrack.h`,
 //! `net/netfilter/nf_conntrack_netlink.c`, `net/netfilter/nf_internals.h` (flags of filters).
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, thread};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use nix::errno::Errno;
 
 use crate::{
     Transport,
-    netlink::{NetlinkError, Request, Socket},
+    netlink::{NetlinkError, Protocol, Request, Socket},
     nft::{
         NodePort,
         attribute::{Writer, find},
@@ -49,25 +49,33 @@ const BY_DESTINATION: u32 = 1 << 5;
 
 /// Deletes the entries of these UDP ports of the node. A failure is logged: they expire by themselves, once their
 /// clients fall silent.
-pub(crate) fn forget(host: &mut Socket, netfilter: &mut Socket, ports: &[NodePort]) {
-    for is_ipv4 in [true, false] {
-        let of_family: Vec<_> = ports.iter().filter(|port| port.is_ipv4 == is_ipv4).collect();
-        if of_family.is_empty() {
-            continue;
+///
+/// The kernel walks its whole table for each family, some 10 ms where that has 262,144 buckets, so both walk at once.
+pub(crate) fn forget(ports: &[NodePort]) {
+    let (ipv4, ipv6): (Vec<_>, Vec<_>) = ports.iter().copied().partition(|port| port.is_ipv4);
+    let forget_ipv6 = || log(forget_family(false, &ipv6));
+    thread::scope(|scope| {
+        let is_dual = !ipv4.is_empty() && !ipv6.is_empty();
+        if !is_dual || thread::Builder::new().spawn_scoped(scope, forget_ipv6).is_err() {
+            forget_ipv6();
         }
-        if let Err(error) = forget_family(host, netfilter, is_ipv4, &of_family) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "old UDP connections may still go elsewhere");
-        }
+        log(forget_family(true, &ipv4));
+    });
+}
+
+fn log(forgotten: Result<(), NetlinkError>) {
+    if let Err(error) = forgotten {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "old UDP connections may still go elsewhere");
     }
 }
 
-fn forget_family(
-    host: &mut Socket,
-    netfilter: &mut Socket,
-    is_ipv4: bool,
-    ports: &[&NodePort],
-) -> Result<(), NetlinkError> {
+fn forget_family(is_ipv4: bool, ports: &[NodePort]) -> Result<(), NetlinkError> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let mut host = Socket::open(Protocol::Route)?;
+    let mut netfilter = Socket::open(Protocol::Netfilter)?;
     let one_port = match ports {
         [port] => Some(port.port),
         _ => None,
@@ -75,15 +83,15 @@ fn forget_family(
     let replies = netfilter.query(&list(is_ipv4, one_port))?;
     let mut is_local: BTreeMap<IpAddr, bool> = BTreeMap::new();
     for entry in replies.iter().filter_map(|reply| Entry::parse(reply.body.get(HEADER..)?)) {
-        let has_entry = |port: &&&NodePort| {
+        let is_of = |port: &NodePort| {
             port.port == entry.port && port.host_ip.is_none_or(|host_ip| host_ip == entry.destination)
         };
-        if !ports.iter().any(|port| has_entry(&port)) {
+        if !ports.iter().any(is_of) {
             continue;
         }
         let is_ours = match is_local.get(&entry.destination) {
             Some(known) => *known,
-            None => route::is_local(host, entry.destination)?,
+            None => route::is_local(&mut host, entry.destination)?,
         };
         is_local.insert(entry.destination, is_ours);
         if is_ours {

@@ -4,6 +4,8 @@
 //! transaction waits when its socket is closed. So the transaction is committed first, the link deleted
 //! next, and the socket closed last, when its period is over too.
 
+use std::thread;
+
 use nix::errno::Errno;
 
 use crate::{
@@ -46,27 +48,33 @@ pub struct Removed {
 /// A failure of one part does not keep the other from being removed.
 pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Result<Removed, RemoveError> {
     let mut netfilter = None;
-    let elements = if known.is_some_and(PodRules::is_empty) {
-        Ok(0)
+    let rules = if known.is_some_and(PodRules::is_empty) {
+        Ok(nft::Removed::default())
     } else {
         remove_rules(owner, known, &mut netfilter)
     };
-    let link = remove_link(owner, prefix, known.is_some());
+    let udp_ports = rules.as_ref().map(|rules| &*rules.udp_ports).unwrap_or_default();
+    let link = thread::scope(|scope| {
+        // It takes about as long as the link's deletion.
+        if !udp_ports.is_empty() {
+            let forget = || conntrack::forget(udp_ports);
+            if thread::Builder::new().spawn_scoped(scope, forget).is_err() {
+                forget();
+            }
+        }
+        remove_link(owner, prefix, known.is_some())
+    });
     drop(netfilter);
-    Ok(Removed { elements: elements?, link: link? })
+    Ok(Removed { elements: rules?.elements, link: link? })
 }
 
 fn remove_rules(
     owner: &Owner,
     known: Option<&PodRules>,
     socket: &mut Option<Socket>,
-) -> Result<usize, RemoveError> {
+) -> Result<nft::Removed, RemoveError> {
     let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
-    let removed = nft::remove(socket, owner.id(), known)?;
-    if !removed.udp_ports.is_empty() {
-        conntrack::forget(&mut Socket::open(Protocol::Route)?, socket, &removed.udp_ports);
-    }
-    Ok(removed.elements)
+    Ok(nft::remove(socket, owner.id(), known)?)
 }
 
 fn remove_link(

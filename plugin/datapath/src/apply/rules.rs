@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Adds the rules, and what host ports need besides.
-pub(super) fn add(host: &mut Socket, wanted: &PodNetwork, undo: &mut Undo) -> Result<(), ApplyError> {
+pub(super) fn add(wanted: &PodNetwork, undo: &mut Undo) -> Result<(), ApplyError> {
     let rules = wanted.rules();
     if rules.is_empty() {
         return Ok(());
@@ -21,6 +21,6 @@ pub(super) fn add(host: &mut Socket, wanted: &PodNetwork, undo: &mut Undo) -> Re
         let (parameter, value) = parameters::route_localnet(&wanted.bridge.name);
         sysctl::ensure(&parameter, value)?;
     }
-    conntrack::forget(host, &mut netfilter, &rules.udp_ports());
+    conntrack::forget(&rules.udp_ports());
     Ok(())
 }

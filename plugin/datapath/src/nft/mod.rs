@@ -38,8 +38,8 @@ use ipnet::IpNet;
 
 pub use error::NftError;
 pub(crate) use host_ports::NodePort;
-pub(crate) use rules::remove;
 pub use rules::{PodRules, PortTaken, RuleDifference, owners, remove_all};
+pub(crate) use rules::{Removed, remove};
 
 /// The name of a pod subnet's chain: `masq-10.244.1.0-24`, `masq-fd00_244__-64`. nft's grammar allows no colon in
 /// a name.
