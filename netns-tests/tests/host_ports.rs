@@ -17,29 +17,8 @@ use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq};
 use serde_json::{Value, json};
 
-use crate::differences::Difference;
+use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
 use crate::table::{self, Scene};
-
-const ACCEPTS_TWICE: Difference = Difference {
-    reference: "portmap gives one host port to two pods; the first rule wins, be it a dead pod's",
-    reason: "a port is one pod's: the second ADD fails and names both",
-    always: true,
-};
-const NOT_THERE: Difference = Difference {
-    reference: "portmap has other rules, no GC, and needs portMappings at DEL",
-    reason: "what a pod owns is found from its key alone",
-    always: false,
-};
-const LOOPBACK_OPEN: Difference = Difference {
-    reference: "route_localnet lets neighbours reach what listens on 127.0.0.1 (CVE-2020-8558)",
-    reason: "packets from and to 127.0.0.0/8 that arrive on another link than lo are dropped",
-    always: true,
-};
-const UDP_AT_ADD_ONLY: Difference = Difference {
-    reference: "portmap deletes UDP connection tracking entries at ADD alone",
-    reason: "a client that goes on sending must not keep the dead pod's entry",
-    always: false,
-};
 
 pub(crate) fn cases() -> Vec<Case> {
     let each = table::cases(
@@ -57,12 +36,12 @@ pub(crate) fn cases() -> Vec<Case> {
         "host_ports",
         &[Family::Dual],
         &[
-            ("a_port_is_one_pods", a_port_is_one_pods, Some(&ACCEPTS_TWICE)),
-            ("a_lost_pods_port_is_free", a_lost_pods_port_is_free, Some(&NOT_THERE)),
-            ("a_thousand_ports", a_thousand_ports, Some(&NOT_THERE)),
-            ("del_needs_no_port_mappings", del_needs_no_port_mappings, Some(&NOT_THERE)),
-            ("gc_takes_rules_alone", gc_takes_rules_alone, Some(&NOT_THERE)),
-            ("sctp_has_rules", sctp_has_rules, Some(&NOT_THERE)),
+            ("a_port_is_one_pods", a_port_is_one_pods, Some(&SHARES_HOST_PORTS)),
+            ("a_lost_pods_port_is_free", a_lost_pods_port_is_free, Some(&OTHER_HOST_PORTS)),
+            ("a_thousand_ports", a_thousand_ports, Some(&OTHER_HOST_PORTS)),
+            ("del_needs_no_port_mappings", del_needs_no_port_mappings, Some(&OTHER_HOST_PORTS)),
+            ("gc_takes_rules_alone", gc_takes_rules_alone, Some(&OTHER_HOST_PORTS)),
+            ("sctp_has_rules", sctp_has_rules, Some(&OTHER_HOST_PORTS)),
             (
                 "check_names_a_missing_port",
                 |s| {
@@ -72,7 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
                         &["flush", "map", "inet", "podnet", "hostports6"],
                     )
                 },
-                Some(&NOT_THERE),
+                Some(&OTHER_HOST_PORTS),
             ),
             (
                 "check_names_a_missing_way_back",
@@ -83,12 +62,12 @@ pub(crate) fn cases() -> Vec<Case> {
                         &["flush", "map", "inet", "podnet", "hairpin4"],
                     )
                 },
-                Some(&NOT_THERE),
+                Some(&OTHER_HOST_PORTS),
             ),
             (
                 "check_names_a_missing_rule",
                 |s| check_names(s, "chain loopback", &["flush", "chain", "inet", "podnet", "loopback"]),
-                Some(&NOT_THERE),
+                Some(&OTHER_HOST_PORTS),
             ),
             (
                 "check_names_a_missing_chain",
@@ -99,10 +78,10 @@ pub(crate) fn cases() -> Vec<Case> {
                         &["delete", "chain", "inet", "podnet", "hostports-output"],
                     )
                 },
-                Some(&NOT_THERE),
+                Some(&OTHER_HOST_PORTS),
             ),
-            ("check_names_route_localnet", check_names_route_localnet, Some(&NOT_THERE)),
-            ("bad_input_is_named", bad_input_is_named, Some(&NOT_THERE)),
+            ("check_names_route_localnet", check_names_route_localnet, Some(&OTHER_HOST_PORTS)),
+            ("bad_input_is_named", bad_input_is_named, Some(&OTHER_HOST_PORTS)),
         ],
     );
     let v4 = table::cases(
@@ -118,20 +97,13 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// The scene's network with these host ports: by podnet alone, or by the reference's chain.
 fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
-    with_ports(scene.network()?, scene.subject, mappings)
-}
-
-fn with_ports(network: Network, subject: Subject, mappings: &Value) -> Result<Network, Failure> {
+    let mut network = scene.network()?;
     let runtime = json!({ "portMappings": mappings });
-    match subject {
-        Subject::Podnet => Ok(network.with("/runtimeConfig", runtime)),
-        Subject::Reference => {
-            let mut network = network;
-            network.plugins.truncate(1);
-            network.plugins.push(json!({"type": "portmap", "runtimeConfig": runtime}));
-            Ok(network)
-        }
+    if scene.subject == Subject::Podnet {
+        return Ok(network.with("/runtimeConfig", runtime));
     }
+    network.plugins.push(json!({"type": "portmap", "runtimeConfig": runtime}));
+    Ok(network)
 }
 
 fn port(host: u16, pod: u16, protocol: &str) -> Value {

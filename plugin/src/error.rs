@@ -44,7 +44,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Args(#[from] ArgsError),
     /// A member of the configuration has the wrong type.
-    #[error("cannot read the network configuration")]
+    #[error(transparent)]
     Decode(#[from] DecodeError),
     /// A member of the configuration has a wrong value.
     #[error(transparent)]
@@ -140,13 +140,8 @@ impl Error {
             return code::TRY_AGAIN_LATER;
         }
         match self {
-            Self::Decode(_) => code::DECODING_FAILURE,
             Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
-            Self::Config(_)
-            | Self::Ipam(_)
-            | Self::PrevResult(_)
-            | Self::Conversion(_)
-            | Self::Unknown { .. } => code::INVALID_NETWORK_CONFIG,
+            Self::Config(_) | Self::Ipam(_) | Self::Unknown { .. } => code::INVALID_NETWORK_CONFIG,
             Self::Netns(_) | Self::OwnNetns => code::INVALID_NETNS,
             Self::Exists { .. } | Self::Apply(ApplyError::Attached { .. }) => code::ATTACHMENT_EXISTS,
             Self::Record(_)
@@ -171,22 +166,23 @@ impl Error {
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,
             Self::NotReady(_) => code::PLUGIN_NOT_AVAILABLE,
-            // These know their own; see `From<Error> for ErrorObject`.
+            Self::Owner(_) | Self::IfName(_) => code::INVALID_ENVIRONMENT,
+            // These bring an error object of their own: see `From<Error> for ErrorObject`.
             Self::Request(_)
             | Self::Args(_)
             | Self::ValidAttachments(_)
-            | Self::Owner(_)
-            | Self::IfName(_) => code::INVALID_ENVIRONMENT,
+            | Self::Decode(_)
+            | Self::PrevResult(_)
+            | Self::Conversion(_) => code::INTERNAL,
         }
     }
 
     /// Whether the same call may succeed later without anybody's doing: the kernel was short of something.
     fn may_pass(&self) -> bool {
         let sources = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
-        let errnos = sources.filter_map(|error| error.downcast_ref::<Errno>());
-        errnos
-            .into_iter()
-            .any(|errno| matches!(errno, Errno::EAGAIN | Errno::EBUSY | Errno::ENOBUFS | Errno::ENOMEM))
+        sources.filter_map(errno).any(|errno| {
+            matches!(errno, Errno::EAGAIN | Errno::EBUSY | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM)
+        })
     }
 }
 
@@ -196,9 +192,19 @@ impl From<Error> for ErrorObject {
             Error::Request(error) => error.into(),
             Error::Args(error) => error.into(),
             Error::ValidAttachments(error) => error.into(),
+            Error::Decode(error) => error.into(),
+            Error::PrevResult(error) => error.into(),
+            Error::Conversion(error) => error.into(),
             error => Self::from_error(error.code(), &error),
         }
     }
+}
+
+/// The system's error number, where the error is one.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
+    let netlink = error.downcast_ref::<Errno>().copied();
+    let file = || Some(Errno::from_raw(error.downcast_ref::<std::io::Error>()?.raw_os_error()?));
+    netlink.or_else(file)
 }
 
 fn plural(count: usize, one: &str, many: &str) -> String {
@@ -213,4 +219,58 @@ fn chains(errors: &[Error]) -> String {
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let links = std::iter::successors(Some(error), |error| error.source());
     links.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn file_error(errno: Errno) -> Error {
+        RecordError::Io {
+            doing: "write",
+            path: "/run/x".into(),
+            source: io::Error::from_raw_os_error(errno as i32),
+        }
+        .into()
+    }
+
+    fn refused(errno: Errno) -> Error {
+        NetlinkError::Refused { request: "create link veth0".to_owned(), errno, message: None }.into()
+    }
+
+    #[test]
+    fn what_failed_is_the_message_and_why_the_details() {
+        let object = ErrorObject::from(refused(Errno::EPERM));
+        assert_eq!(object.code, code::KERNEL);
+        assert_eq!(object.msg, "create link veth0: refused");
+        assert_eq!(object.details, "EPERM: Operation not permitted");
+    }
+
+    #[test]
+    fn a_shortage_of_the_kernel_is_worth_another_try_and_a_full_disk_is_not() {
+        assert_eq!(ErrorObject::from(refused(Errno::ENOBUFS)).code, code::TRY_AGAIN_LATER);
+        assert_eq!(ErrorObject::from(file_error(Errno::ENOMEM)).code, code::TRY_AGAIN_LATER);
+        assert_eq!(ErrorObject::from(file_error(Errno::ENOSPC)).code, code::IO_FAILURE);
+    }
+
+    #[test]
+    fn not_ready_tells_the_reason_under_the_code_of_status() {
+        let object = ErrorObject::from(Error::NotReady(Box::new(Error::KernelLacks("bridges".to_owned()))));
+        assert_eq!(
+            (object.code, object.details.as_str()),
+            (code::PLUGIN_NOT_AVAILABLE, "the kernel lacks bridges")
+        );
+    }
+
+    #[test]
+    fn everything_that_could_not_be_removed_is_named() {
+        let error = Error::NotRemoved(vec![refused(Errno::EPERM), file_error(Errno::EROFS)]);
+        let object = ErrorObject::from(error);
+        assert_eq!(object.code, code::NOT_REMOVED);
+        for words in ["2 things", "create link veth0: refused: EPERM", "/run/x: Read-only file system"] {
+            assert!(object.msg.contains(words), "{}", object.msg);
+        }
+    }
 }

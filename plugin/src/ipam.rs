@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use ipnet::IpNet;
 use nix::time::{ClockId, clock_gettime};
 use podnet_cni::{Args, Dns, Network, Route, Version};
 use podnet_datapath::{Owner, PodLink, links};
@@ -49,6 +50,16 @@ impl HostLocal {
     /// Whether a pod gets an address of IPv6.
     pub(crate) fn has_ipv6(&self) -> bool {
         self.ipam.range_sets.iter().any(|set| !set.is_ipv4())
+    }
+
+    /// The gateways of the next pod, with their subnets' prefix lengths, so far as they are certain: a set of
+    /// several ranges does not say which comes next.
+    pub(crate) fn next_gateways(&self) -> Vec<IpNet> {
+        let only = self.ipam.range_sets.iter().filter_map(|set| match set.ranges() {
+            [range] => Some(range),
+            _ => None,
+        });
+        only.map(|range| IpNet::new_assert(range.gateway(), range.subnet().prefix_len())).collect()
     }
 
     /// What `resolvConf` says of DNS.

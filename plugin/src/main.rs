@@ -26,15 +26,21 @@ use outcome::Outcome;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| write(&Outcome::panicked(panic))));
+    std::panic::set_hook(Box::new(|panic| {
+        write(&Outcome::panicked(panic)).ok();
+    }));
     let outcome = if std::env::args_os().len() > 1 { tool::run(std::env::args_os()) } else { cmd::run() };
-    write(&outcome);
+    if write(&outcome).is_err() {
+        outcome.made.as_ref().inspect(|owner| cmd::retract(owner));
+        return ExitCode::FAILURE;
+    }
     ExitCode::from(outcome.code)
 }
 
-/// Writes both streams; a reader that has gone away is no reason to fail.
-fn write(outcome: &Outcome) {
+/// Writes both streams. What is for people may get lost, what is for the runtime may not.
+fn write(outcome: &Outcome) -> std::io::Result<()> {
     std::io::stderr().write_all(outcome.stderr.as_bytes()).ok();
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(outcome.stdout.as_bytes()).and_then(|()| stdout.flush()).ok();
+    stdout.write_all(outcome.stdout.as_bytes())?;
+    stdout.flush()
 }

@@ -3,11 +3,12 @@
 use std::panic::PanicHookInfo;
 
 use podnet_cni::ErrorObject;
+use podnet_datapath::Owner;
 
 use crate::error::code;
 
 /// The end of a run, for `main` to write.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// For a runtime: one JSON document or nothing.
     pub(crate) stdout: String,
@@ -15,6 +16,8 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
     /// 0, or 1 after an error, as the specification's "non-zero".
     pub(crate) code: u8,
+    /// The attachment that was made, which nobody would know of if stdout could not be written.
+    pub(crate) made: Option<Owner>,
 }
 
 impl Outcome {

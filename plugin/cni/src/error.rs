@@ -51,16 +51,17 @@ pub struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// An error without details. An empty `msg` is replaced by one that tells the code.
+    /// An error without details. An empty `msg` is replaced by one that tells the code; what is too long for
+    /// a person to read, since it repeats the request, is cut.
     pub fn new(code: u32, msg: impl Into<String>) -> Self {
-        let msg = Some(msg.into()).filter(|msg| !msg.is_empty());
+        let msg = Some(readable(msg.into())).filter(|msg| !msg.is_empty());
         Self { code, msg: msg.unwrap_or_else(|| format!("error {code}")), details: String::new() }
     }
 
     /// The same error with `details` in place of those it had.
     #[must_use]
     pub fn with_details(self, details: impl Into<String>) -> Self {
-        Self { details: details.into(), ..self }
+        Self { details: readable(details.into()), ..self }
     }
 
     /// `error` as `msg`, its chain of sources, outermost first, as `details`.
@@ -75,6 +76,16 @@ impl ErrorObject {
         // A number and two strings always have a JSON form.
         json::pretty(self).unwrap_or_default()
     }
+}
+
+/// The text up to a length in bytes that a person may still read.
+fn readable(mut text: String) -> String {
+    const LONGEST: usize = 4096;
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -98,6 +109,13 @@ mod tests {
     fn empty_details_are_omitted_and_an_empty_msg_is_filled() {
         let error = ErrorObject::new(104, "");
         assert_eq!(error.to_json(), "{\n    \"code\": 104,\n    \"msg\": \"error 104\"\n}");
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_cut_between_characters() {
+        let object = ErrorObject::new(7, "é".repeat(1 << 20)).with_details("x".repeat(1 << 20));
+        assert_eq!(object.msg, format!("{}…", "é".repeat(2048)));
+        assert_eq!(object.details, format!("{}…", "x".repeat(4096)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod undo;
 use ipnet::IpNet;
 use nix::errno::Errno;
 
+pub use bridge::check_bridge;
 pub use error::ApplyError;
 use undo::Undo;
 
@@ -56,7 +57,7 @@ pub fn apply(wanted: &PodNetwork, netns: &Netns) -> Result<Applied, ApplyError> 
     let mut undo = Undo::default();
     let applied = make(wanted, netns, &mut host, &mut undo);
     if applied.is_err() {
-        undo.run(&mut host);
+        undo.run();
     }
     applied
 }
@@ -79,7 +80,7 @@ fn make(
         bridge_mac: bridge_mac(host, wanted, &bridge)?,
         host_name: pair.host_name,
         host_index: pair.host_index,
-        host_mac: wanted.veth.host_mac,
+        host_mac: wanted.owner.mac(),
         pod_mac: wanted.veth.pod_mac,
         mtu,
     })

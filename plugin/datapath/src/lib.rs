@@ -29,7 +29,7 @@ mod rtnl;
 mod sysctl;
 mod verify;
 
-pub use apply::{Applied, ApplyError, apply};
+pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, links};

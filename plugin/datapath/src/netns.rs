@@ -9,14 +9,14 @@ use std::{
     io::{self, ErrorKind},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd},
-        unix::fs::MetadataExt,
+        unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
     thread,
 };
 
 use nix::{
-    libc::CLONE_NEWNET,
+    libc::{CLONE_NEWNET, O_NONBLOCK},
     sched::{CloneFlags, setns},
     sys::statfs::{NSFS_MAGIC, fstatfs},
 };
@@ -75,8 +75,8 @@ impl Netns {
     /// Opens the namespace that `path` is bound to, for example `/run/netns/NAME` or `/proc/PID/ns/net`.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, NetnsError> {
         let path = path.into();
-        // std opens with O_CLOEXEC.
-        let file = match File::open(&path) {
+        // Opening a pipe would wait for its writer. std opens with O_CLOEXEC.
+        let file = match File::options().read(true).custom_flags(O_NONBLOCK).open(&path) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(NetnsError::Missing { path });

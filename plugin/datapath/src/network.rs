@@ -51,8 +51,6 @@ impl PodNetwork {
 pub struct Veth {
     /// How the host end's name begins; the owner gives the rest.
     pub prefix: LinkPrefix,
-    /// The host end's address.
-    pub host_mac: MacAddr,
     /// The pod end's name.
     pub pod_name: LinkName,
     /// The pod end's address.

@@ -13,7 +13,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::{LinkName, LinkPrefix};
+use crate::{LinkName, LinkPrefix, MacAddr};
 
 /// The longest alias in bytes: what nftables takes as a comment is the least of all limits.
 const ALIAS_LIMIT: usize = 128;
@@ -96,6 +96,14 @@ impl Owner {
     /// The interface's name inside the container.
     pub fn ifname(&self) -> &str {
         &self.ifname
+    }
+
+    /// The Ethernet address of the host's end: locally administered, with digits of the id that are not in the
+    /// link's names. A link with one of the names and this address is the owner's, even without its alias.
+    pub fn mac(&self) -> MacAddr {
+        let mut bytes = [0x02; 6];
+        bytes[1..].copy_from_slice(&self.id.octets()[11..]);
+        MacAddr::new(bytes)
     }
 
     /// The names that the host's end may have: the second is used where the first is taken by a link of

@@ -41,9 +41,8 @@ pub struct Removed {
 /// Removes whatever the owner has on the node. What is missing is as good as removed.
 ///
 /// `known` is what the attachment's record says of the pod's rules, `None` where there is no record: then they are
-/// searched by their comments, which takes longer the more pods there are. A link of the owner's name without any
-/// alias is one whose creator was killed; it is deleted only if there is a record, since nothing else says whose
-/// it is. A link or element that says it is another's stays.
+/// searched by their comments, which takes longer the more pods there are. A link or element that does not say it
+/// is the owner's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
 pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Result<Removed, RemoveError> {
@@ -62,7 +61,7 @@ pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Re
                 forget();
             }
         }
-        remove_link(owner, prefix, known.is_some())
+        remove_link(owner, prefix)
     });
     drop(netfilter);
     Ok(Removed { elements: rules?.elements, link: link? })
@@ -77,31 +76,32 @@ fn remove_rules(
     Ok(nft::remove(socket, owner.id(), known)?)
 }
 
-fn remove_link(
-    owner: &Owner,
-    prefix: LinkPrefix,
-    is_recorded: bool,
-) -> Result<Option<LinkName>, RemoveError> {
+fn remove_link(owner: &Owner, prefix: LinkPrefix) -> Result<Option<LinkName>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
     for name in owner.link_names(prefix) {
-        let Some(link) = link::by_name(&mut socket, &name)? else {
-            continue;
-        };
-        if !is_owned(&link, owner, is_recorded) {
-            continue;
+        if link(&mut socket, owner, &name)? {
+            return Ok(Some(name));
         }
-        return match socket.execute(&change::delete(name.as_str(), link.index)) {
-            // The pod's namespace ended meanwhile, and the pair with it.
-            Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(None),
-            deleted => Ok(deleted.map(|()| Some(name))?),
-        };
     }
     Ok(None)
 }
 
-fn is_owned(link: &Link, owner: &Owner, is_recorded: bool) -> bool {
+/// Deletes the link of this name if it is the owner's, and says whether it did.
+pub(crate) fn link(socket: &mut Socket, owner: &Owner, name: &LinkName) -> Result<bool, NetlinkError> {
+    let Some(link) = link::by_name(socket, name)?.filter(|link| is_owned(link, owner)) else {
+        return Ok(false);
+    };
+    match socket.execute(&change::delete(name.as_str(), link.index)) {
+        // The pod's namespace ended meanwhile, and the pair with it.
+        Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(false),
+        deleted => deleted.map(|()| true),
+    }
+}
+
+/// A link without alias is one whose maker was killed before the second message; its address tells whose it is.
+fn is_owned(link: &Link, owner: &Owner) -> bool {
     match link.alias.as_deref() {
-        None | Some("") => is_recorded && link.is_veth(),
+        None | Some("") => link.is_veth() && link.mac == Some(owner.mac()),
         Some(alias) => Label::parse(alias).is_some_and(|label| label.id == owner.id()),
     }
 }

@@ -40,6 +40,12 @@ pub enum Problem {
         /// The text.
         value: String,
     },
+    /// Text that names no file.
+    #[error("{value:?} is not a path: it contains NUL")]
+    NotAPath {
+        /// The text.
+        value: String,
+    },
     /// A prefix length that is no number or longer than the address.
     #[error("prefix length of {value:?} is not between 0 and {longest}")]
     PrefixLength {

@@ -66,14 +66,21 @@ impl Ipam {
         if one_per_family && (ipv4 > 1 || range_sets.len() - ipv4 > 1) {
             return Err(ConfigError::new("ipam.ranges", Problem::OnePerFamily));
         }
-        let data_dir = Some(&config.data_dir).filter(|dir| !dir.is_empty());
+        let data_dir = optional_path("ipam.dataDir", &config.data_dir)?;
         Ok(Self {
             range_sets,
             routes: routes(&config.routes)?,
-            data_dir: data_dir.map_or(DEFAULT_DATA_DIR, String::as_str).into(),
-            resolv_conf: Some(&config.resolv_conf).filter(|path| !path.is_empty()).map(PathBuf::from),
+            data_dir: data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+            resolv_conf: optional_path("ipam.resolvConf", &config.resolv_conf)?,
         })
     }
+}
+
+fn optional_path(member: &str, text: &str) -> Result<Option<PathBuf>, ConfigError> {
+    if text.contains('\0') {
+        return Err(ConfigError::new(member, Problem::NotAPath { value: text.to_owned() }));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
 }
 
 fn single_range(config: &IpamConfig) -> RangeConfig {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config_error::{ConfigError, Problem};
 use crate::range::Range;
@@ -12,12 +13,12 @@ pub struct RangeSet {
     ranges: Vec<Range>,
     /// Gateways of every range of the configuration, not only of this set: where two sets divide one network,
     /// one's gateway may lie in the other's range.
-    gateways: Vec<IpAddr>,
+    gateways: Arc<[IpAddr]>,
 }
 
 impl RangeSet {
     /// Applies the rules between the ranges of one set. `member` is the path of the set in the configuration.
-    fn new(ranges: Vec<Range>, gateways: Vec<IpAddr>, member: &str) -> Result<Self, ConfigError> {
+    fn new(ranges: Vec<Range>, gateways: Arc<[IpAddr]>, member: &str) -> Result<Self, ConfigError> {
         let fail = |problem| Err(ConfigError::new(member, problem));
         let Some(head) = ranges.first() else {
             return fail(Problem::EmptySet);
@@ -36,10 +37,11 @@ impl RangeSet {
     /// Makes the sets of one configuration out of its ranges, each set with its member path, and applies the
     /// rules between the sets.
     pub(crate) fn all(sets: Vec<(String, Vec<Range>)>) -> Result<Vec<Self>, ConfigError> {
-        let gateways: Vec<_> = sets.iter().flat_map(|(_, ranges)| ranges).map(Range::gateway).collect();
+        let gateways: Arc<[IpAddr]> =
+            sets.iter().flat_map(|(_, ranges)| ranges).map(Range::gateway).collect();
         let mut done: Vec<Self> = Vec::with_capacity(sets.len());
         for (member, ranges) in sets {
-            let set = Self::new(ranges, gateways.clone(), &member)?;
+            let set = Self::new(ranges, Arc::clone(&gateways), &member)?;
             if let Some(first) = done.iter().find(|earlier| earlier.overlaps(&set)) {
                 let problem = Problem::SetsOverlap { first: first.to_string(), other: set.to_string() };
                 return Err(ConfigError::new(member, problem));

@@ -5,9 +5,11 @@
 //!                         ◀──────────── undone in reverse where a later step fails
 //! ```
 
+use std::cell::Cell;
+
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
-use podnet_datapath::{Applied, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove};
+use podnet_datapath::{Applied, ApplyError, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove};
 
 use super::{open_sandbox, owner, pod_link, taken};
 use crate::error::{Error, chain};
@@ -24,7 +26,15 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     let ifname = pod_link(attachment)?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
     let registry = Registry::create()?;
-    let job = Job { owner: owner(attachment), ifname, sandbox, netns, registry: &registry, settings };
+    let job = Job {
+        owner: owner(attachment),
+        ifname,
+        sandbox,
+        netns,
+        registry: &registry,
+        settings,
+        is_undone: Cell::new(true),
+    };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
 
@@ -34,7 +44,12 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         result.extend(ours);
         Ok(result.to_json(attachment.network.version)?)
     });
-    answer.inspect_err(|_| undo("the record", entry.remove()))
+    answer.inspect_err(|_| {
+        // What could not be undone is left to the DEL that the runtime owes: it finds the record.
+        if job.is_undone.get() {
+            job.undo("the record", entry.remove());
+        }
+    })
 }
 
 /// An ADD whose request was found good.
@@ -45,6 +60,7 @@ struct Job<'a> {
     netns: &'a str,
     registry: &'a Registry,
     settings: Settings,
+    is_undone: Cell<bool>,
 }
 
 impl Job<'_> {
@@ -67,7 +83,7 @@ impl Job<'_> {
             .replace(record)
             .map_err(Error::from)
             .and_then(|()| self.connect(&reserved.leases, &rules, answer));
-        connected.inspect_err(|_| undo("the reservation", ipam::release(&self.owner, &reserved)))
+        connected.inspect_err(|_| self.undo("the reservation", ipam::release(&self.owner, &reserved)))
     }
 
     fn connect(
@@ -79,10 +95,16 @@ impl Job<'_> {
         let Settings { kubenet: config, ipam, dns } = &self.settings;
         let routes = kubenet::routes(config, leases, ipam.routes());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
-        let made = self.make(&network)?;
-        let result = kubenet::result(&network, &made, self.netns, leases, routes);
-        let answer = answer(AddResult { dns: dns.clone(), ..result });
-        answer.inspect_err(|_| undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules))))
+        let made = self.make(&network).and_then(|made| {
+            let result = kubenet::result(&network, &made, self.netns, leases, routes);
+            answer(AddResult { dns: dns.clone(), ..result })
+        });
+        made.inspect_err(|error| {
+            // The links of an attachment that was there before are not this ADD's to remove.
+            if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
+                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules)));
+            }
+        })
     }
 
     /// Makes the pod's network. Host ports that a lost pod left taken are freed.
@@ -94,12 +116,12 @@ impl Job<'_> {
             }
         }
     }
-}
 
-/// What cannot be undone is left to DEL, which the runtime owes after a failed ADD.
-fn undo<E: std::error::Error>(what: &str, result: Result<impl Sized, E>) {
-    if let Err(error) = result {
-        tracing::warn!(error = chain(&error), "cannot take back {what}");
+    fn undo<E: std::error::Error + 'static>(&self, what: &str, result: Result<impl Sized, E>) {
+        if let Err(error) = result {
+            self.is_undone.set(false);
+            tracing::warn!(error = chain(&error), "cannot take back {what}");
+        }
     }
 }
 

@@ -20,7 +20,11 @@ use crate::record::{Entry, Record, Registry};
 /// Removes the attachment.
 pub(crate) fn del(attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
     refuse_own_namespace(netns, attachment.netns_override)?;
-    let owner = owner(attachment);
+    remove_attachment(&owner(attachment), Some(&attachment.network.config))
+}
+
+/// Removes the attachment by its key; `config` is that of this call, where there is one.
+pub(super) fn remove_attachment(owner: &Owner, config: Option<&Value>) -> Result<(), Error> {
     let mut errors = Vec::new();
     let registry = Registry::open().unwrap_or_else(|error| {
         errors.push(error.into());
@@ -32,7 +36,7 @@ pub(crate) fn del(attachment: &Attachment, netns: Option<&str>) -> Result<(), Er
             None
         })
     });
-    errors.extend(detach(&owner, entry, Some(&attachment.network.config)));
+    errors.extend(detach(owner, entry, config));
     if errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(errors)) }
 }
 

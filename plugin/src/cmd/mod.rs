@@ -12,9 +12,12 @@ use std::io::Read;
 use podnet_cni::{Attachment, Environment, Request, Version, VersionReply};
 use podnet_datapath::{LinkName, Netns, Owner};
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::logging;
 use crate::outcome::Outcome;
+
+/// More bytes than any configuration has; decoded, a document takes many times its length.
+const LONGEST_CONFIG: u64 = 16 << 20;
 
 /// Serves one request of a runtime.
 pub(crate) fn run() -> Outcome {
@@ -22,25 +25,33 @@ pub(crate) fn run() -> Outcome {
     if !environment.has_command() {
         return Outcome::note(about());
     }
-    match serve(&environment) {
-        Ok(stdout) => Outcome::success(stdout),
-        Err(error) => Outcome::failure(&error.into()),
+    serve(&environment).unwrap_or_else(|error| Outcome::failure(&error.into()))
+}
+
+/// Takes back an attachment whose result could not be delivered.
+pub(crate) fn retract(owner: &Owner) {
+    if let Err(error) = del::remove_attachment(owner, None) {
+        tracing::warn!(error = chain(&error), "cannot take back the attachment");
     }
 }
 
-fn serve(environment: &Environment) -> Result<String, Error> {
+fn serve(environment: &Environment) -> Result<Outcome, Error> {
     let request = Request::parse(environment, read_stdin)?;
     if let Some(network) = request.network() {
         logging::init(&network.config);
     }
     match request {
-        Request::Add { attachment, netns } => add::add(&attachment, &netns),
-        Request::Check { attachment, netns } => check::check(&attachment, &netns).map(|()| String::new()),
-        Request::Del { attachment, netns } => del::del(&attachment, netns.as_deref()).map(|()| String::new()),
-        Request::Gc(network) => gc::gc(&network).map(|()| String::new()),
-        Request::Status(network) => status::status(&network).map(|()| String::new()),
-        Request::Version => Ok(VersionReply::new().to_json()),
+        Request::Add { attachment, netns } => {
+            let result = add::add(&attachment, &netns)?;
+            return Ok(Outcome { made: Some(owner(&attachment)), ..Outcome::success(result) });
+        }
+        Request::Version => return Ok(Outcome::success(VersionReply::new().to_json())),
+        Request::Check { attachment, netns } => check::check(&attachment, &netns)?,
+        Request::Del { attachment, netns } => del::del(&attachment, netns.as_deref())?,
+        Request::Gc(network) => gc::gc(&network)?,
+        Request::Status(network) => status::status(&network)?,
     }
+    Ok(Outcome::default())
 }
 
 /// What a person sees who calls the plugin without arguments.
@@ -54,7 +65,10 @@ fn about() -> String {
 
 fn read_stdin() -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text)?;
+    std::io::stdin().lock().take(LONGEST_CONFIG + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST_CONFIG {
+        return Err(std::io::Error::other(format!("more than {} MiB", LONGEST_CONFIG >> 20)));
+    }
     Ok(text)
 }
 

@@ -1,9 +1,10 @@
 //! STATUS: whether ADD could be served now. Changes nothing and waits for nobody.
 
 use podnet_cni::{Args, Network};
-use podnet_datapath::{Feature, probe};
+use podnet_datapath::{Feature, check_bridge, probe};
 
 use crate::error::Error;
+use crate::mode::kubenet;
 use crate::record::Registry;
 use crate::settings::Settings;
 
@@ -19,6 +20,7 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
             return Err(Error::KernelLacks(lacking.join(", ")));
         }
         Registry::open()?;
+        check_bridge(&kubenet::bridge(&settings.kubenet, settings.ipam.next_gateways()))?;
         settings.ipam.probe()
     };
     ready().map_err(|error| Error::NotReady(Box::new(error)))

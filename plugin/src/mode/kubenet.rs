@@ -32,24 +32,16 @@ pub(crate) fn plan(
     routes: &[Route],
 ) -> PodNetwork {
     let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-    let gateways: Vec<IpAddr> = leases.iter().map(|lease| lease.gateway).collect();
     let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
             prefix: LinkPrefix::VETH,
-            host_mac: host_mac(&owner),
             pod_name: ifname,
             pod_mac: config.mac.unwrap_or_else(|| mac_of(&own)),
             mtu: config.mtu,
         },
-        bridge: Bridge {
-            name: config.bridge.clone(),
-            mac: mac_of(&gateways),
-            mtu: config.mtu,
-            gateways: if config.is_gateway { leases.iter().map(gateway).collect() } else { Vec::new() },
-            force_address: config.force_address,
-        },
+        bridge: bridge(config, leases.iter().map(gateway).collect()),
         hairpin: config.hairpin,
         addresses: leases.iter().map(|lease| lease.address).collect(),
         routes: routes.iter().map(|route| installed(route, leases)).collect(),
@@ -57,6 +49,21 @@ pub(crate) fn plan(
         masquerade: config.ip_masq,
         host_ports: config.host_ports.plan(leases),
         owner,
+    }
+}
+
+/// What the bridge is to be.
+///
+/// # Arguments
+/// `gateways`: the gateways' addresses with their subnets' prefix lengths.
+pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
+    let addresses: Vec<IpAddr> = gateways.iter().map(IpNet::addr).collect();
+    Bridge {
+        name: config.bridge.clone(),
+        mac: mac_of(&addresses),
+        mtu: config.mtu,
+        gateways: if config.is_gateway { gateways } else { Vec::new() },
+        force_address: config.force_address,
     }
 }
 
@@ -126,13 +133,6 @@ fn mac_of(addresses: &[IpAddr]) -> MacAddr {
         None => [0; 4],
     };
     MacAddr::new([0x0a, 0x58, a, b, c, d])
-}
-
-/// The host end's hardware address: locally administered, and its owner's whatever the address of the pod.
-fn host_mac(owner: &Owner) -> MacAddr {
-    let mut bytes = [0x02; 6];
-    bytes[1..].copy_from_slice(&owner.id().octets()[..5]);
-    MacAddr::new(bytes)
 }
 
 /// An IPv6 address is longer than what a hardware address has room for.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::{ApplyError, Undo, tolerate};
 use crate::{
     Bridge,
-    netlink::Socket,
+    netlink::{Protocol, Socket},
     rtnl::{
         address, change,
         link::{self, Link},
@@ -29,20 +29,14 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
         Some(bridge) => bridge,
         None => create(host, wanted, undo)?,
     };
-    if !bridge.is_bridge() {
-        let kind = bridge.kind.unwrap_or_else(|| "a physical link".to_owned());
-        return Err(ApplyError::NotABridge { name: wanted.name.clone(), kind });
-    }
-    let is_unfinished = !bridge.is_up && bridge.mac == Some(wanted.mac);
+    let is_unfinished = is_unfinished(&bridge, wanted);
     if is_unfinished {
         bridge.mtu = match wanted.mtu {
             Some(mtu) => mtu,
             None => default_route_mtu(host)?,
         };
     }
-    if let Some(mtu) = wanted.mtu.filter(|mtu| *mtu != bridge.mtu) {
-        return Err(ApplyError::BridgeMtu { name: wanted.name.clone(), found: bridge.mtu, wanted: mtu });
-    }
+    refuse_other_settings(&bridge, wanted)?;
     if is_unfinished && wanted.gateways.iter().any(|gateway| gateway.addr().is_ipv6()) {
         // The gateway's address is ours alone, and a router takes no routes from others.
         sysctl::ensure(&format!("ipv6/conf/{}/accept_dad", wanted.name), "0")?;
@@ -59,6 +53,36 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     Ok(bridge)
 }
 
+/// Whether [`apply`](crate::apply) would take the bridge as it is or make it; changes nothing.
+pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
+    let mut host = Socket::open(Protocol::Route)?;
+    let Some(bridge) = link::by_name(&mut host, &wanted.name)? else { return Ok(()) };
+    if !is_unfinished(&bridge, wanted) {
+        refuse_other_settings(&bridge, wanted)?;
+    }
+    let present = address::list(&mut host, bridge.index)?;
+    wanted.gateways.iter().try_for_each(|gateway| refuse_conflict(&present, wanted, *gateway))
+}
+
+/// A bridge of ours that nobody has completed yet.
+fn is_unfinished(bridge: &Link, wanted: &Bridge) -> bool {
+    bridge.is_bridge() && !bridge.is_up && bridge.mac == Some(wanted.mac)
+}
+
+fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyError> {
+    let name = || wanted.name.clone();
+    if !bridge.is_bridge() {
+        let kind = bridge.kind.clone().unwrap_or_else(|| "a physical link".to_owned());
+        return Err(ApplyError::NotABridge { name: name(), kind });
+    }
+    match wanted.mtu {
+        Some(mtu) if mtu != bridge.mtu => {
+            Err(ApplyError::BridgeMtu { name: name(), found: bridge.mtu, wanted: mtu })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
     let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac)) {
         Ok(replies) => replies.iter().find_map(Link::parse),
@@ -66,15 +90,18 @@ fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, A
             let others = link::by_name(host, &wanted.name)?;
             return others.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() });
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            // A lost answer does not say whether the bridge was made.
+            undo.bridge(wanted);
+            return Err(error.into());
+        }
     };
+    undo.bridge(wanted);
     let bridge = match echoed {
         Some(bridge) => Some(bridge),
         None => link::by_name(host, &wanted.name)?,
     };
-    let bridge = bridge.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() })?;
-    undo.bridge(wanted.name.as_str(), bridge.index);
-    Ok(bridge)
+    bridge.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() })
 }
 
 fn set_gateways(
@@ -89,26 +116,35 @@ fn set_gateways(
     let name = wanted.name.as_str();
     let present = address::list(host, bridge.index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
-        let in_the_way =
-            present.iter().filter(|found| !wanted.gateways.contains(found) && conflict(**found, *gateway));
-        for found in in_the_way {
-            if !wanted.force_address {
-                let (found, wanted_address) = (*found, *gateway);
-                return Err(ApplyError::BridgeAddress {
-                    name: wanted.name.clone(),
-                    found,
-                    wanted: wanted_address,
-                });
-            }
+        refuse_conflict(&present, wanted, *gateway)?;
+        for found in in_the_way(&present, wanted, *gateway) {
             tolerate(host.execute(&address::delete(name, bridge.index, *found)), Errno::EADDRNOTAVAIL)?;
             undo.deleted_address(name, bridge.index, *found);
         }
-        match host.execute(&address::add(name, bridge.index, *gateway)) {
-            Ok(()) => undo.added_address(name, bridge.index, *gateway),
-            added => tolerate(added, Errno::EEXIST)?,
+        let added = host.execute(&address::add(name, bridge.index, *gateway));
+        if added.as_ref().is_err_and(|error| error.errno() == Some(Errno::EEXIST)) {
+            continue;
         }
+        undo.added_address(name, bridge.index, *gateway);
+        added?;
     }
     Ok(())
+}
+
+/// The bridge's addresses that it cannot have beside the gateway's.
+fn in_the_way<'a>(
+    present: &'a [IpNet],
+    wanted: &'a Bridge,
+    gateway: IpNet,
+) -> impl Iterator<Item = &'a IpNet> {
+    present.iter().filter(move |found| !wanted.gateways.contains(found) && conflict(**found, gateway))
+}
+
+fn refuse_conflict(present: &[IpNet], wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
+    match in_the_way(present, wanted, gateway).next().filter(|_| !wanted.force_address) {
+        Some(&found) => Err(ApplyError::BridgeAddress { name: wanted.name.clone(), found, wanted: gateway }),
+        None => Ok(()),
+    }
 }
 
 /// Whether a bridge with one address cannot take the other too. As in the reference bridge plugin a bridge has

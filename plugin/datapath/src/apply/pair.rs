@@ -11,6 +11,7 @@ use crate::{
         change::{self, End},
         link::{self, Link},
     },
+    sysctl,
 };
 
 /// The new pair.
@@ -34,7 +35,7 @@ pub(super) fn create(
     let names = wanted.owner.link_names(wanted.veth.prefix);
     for name in &names {
         let ends = [
-            End { name, mac: wanted.veth.host_mac },
+            End { name, mac: wanted.owner.mac() },
             End { name: &wanted.veth.pod_name, mac: wanted.veth.pod_mac },
         ];
         let [host_end, pod_end] = ends;
@@ -44,15 +45,20 @@ pub(super) fn create(
                 refuse_unless_foreign(host, wanted, name, netns)?;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // A lost answer does not say whether the pair was made.
+                undo.pair(&wanted.owner, name);
+                return Err(error.into());
+            }
         };
+        undo.pair(&wanted.owner, name);
         let link = match echoed {
             Some(link) => Some(link),
             None => link::by_name(host, name)?,
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        undo.pair(name.as_str(), link.index);
-        host.execute(&change::mark_port(name, link.index, wanted.owner.alias(), wanted.hairpin))?;
+        let (alias, has_ipv6) = (wanted.owner.alias(), sysctl::has_ipv6());
+        host.execute(&change::mark_port(name, link.index, alias, wanted.hairpin, has_ipv6))?;
         let pod_index = link.peer.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
         return Ok(Pair { host_name: name.clone(), host_index: link.index, pod_index });
     }

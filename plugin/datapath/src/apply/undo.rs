@@ -3,9 +3,10 @@
 use ipnet::IpNet;
 
 use crate::{
-    OwnerId,
+    Bridge, LinkName, Owner, OwnerId,
     netlink::{NetlinkError, Protocol, Request, Socket},
     nft::{self, PodRules},
+    remove,
     rtnl::{address, change, link},
 };
 
@@ -19,22 +20,23 @@ pub(super) struct Undo {
 enum Made {
     /// What one request takes back.
     Reversible(Request),
-    Bridge {
-        name: String,
-        index: u32,
+    Pair {
+        owner: Owner,
+        name: LinkName,
     },
+    Bridge(Bridge),
     Rules(OwnerId, PodRules),
 }
 
 impl Undo {
-    /// A pair, by its host's end.
-    pub(super) fn pair(&mut self, name: &str, index: u32) {
-        self.made.push(Made::Reversible(change::delete(name, index)));
+    /// A pair, by its host's end, or the try to make it.
+    pub(super) fn pair(&mut self, owner: &Owner, name: &LinkName) {
+        self.made.push(Made::Pair { owner: owner.clone(), name: name.clone() });
     }
 
-    /// A bridge.
-    pub(super) fn bridge(&mut self, name: &str, index: u32) {
-        self.made.push(Made::Bridge { name: name.to_owned(), index });
+    /// A bridge, or the try to make it.
+    pub(super) fn bridge(&mut self, wanted: &Bridge) {
+        self.made.push(Made::Bridge(wanted.clone()));
     }
 
     /// An address that a link did not have before.
@@ -54,9 +56,14 @@ impl Undo {
 
     /// Takes everything back, the last made first. What fails is logged and the rest still taken back: the
     /// error that led here is the one to report.
-    pub(super) fn run(self, host: &mut Socket) {
+    ///
+    /// It has a socket of its own: the old one may still hold answers that the failed step did not read.
+    pub(super) fn run(self) {
         for made in self.made.into_iter().rev() {
-            if let Err(error) = made.take_back(host) {
+            let taken_back = Socket::open(Protocol::Route)
+                .map_err(Into::into)
+                .and_then(|mut host| made.take_back(&mut host));
+            if let Err(error) = taken_back {
                 tracing::warn!(error = &*error, "could not take back a step");
             }
         }
@@ -67,7 +74,8 @@ impl Made {
     fn take_back(self, host: &mut Socket) -> Result<(), Box<dyn std::error::Error>> {
         match self {
             Self::Reversible(request) => host.execute(&request)?,
-            Self::Bridge { name, index } => delete_unused(host, &name, index)?,
+            Self::Pair { owner, name } => remove::link(host, &owner, &name).map(drop)?,
+            Self::Bridge(bridge) => delete_unused(host, &bridge)?,
             Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
                 nft::remove(&mut netfilter, owner, Some(&rules))?;
@@ -77,10 +85,14 @@ impl Made {
     }
 }
 
-/// Deletes a bridge unless another process has put a port on it meanwhile.
-fn delete_unused(host: &mut Socket, name: &str, index: u32) -> Result<(), NetlinkError> {
-    if link::ports(host, index)?.is_empty() {
-        host.execute(&change::delete(name, index))?;
+/// Deletes a bridge of ours unless another process has put a port on it meanwhile.
+fn delete_unused(host: &mut Socket, wanted: &Bridge) -> Result<(), NetlinkError> {
+    let ours =
+        link::by_name(host, &wanted.name)?.filter(|link| link.is_bridge() && link.mac == Some(wanted.mac));
+    if let Some(bridge) = ours
+        && link::ports(host, bridge.index)?.is_empty()
+    {
+        host.execute(&change::delete(wanted.name.as_str(), bridge.index))?;
     }
     Ok(())
 }

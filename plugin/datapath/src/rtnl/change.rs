@@ -8,8 +8,8 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        AfSpecInet, AfSpecUnspec, InetDevConf, InfoBridgePort, InfoData, InfoKind, InfoPortData,
-        InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridgePort, InfoData,
+        InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
     },
 };
 
@@ -52,10 +52,21 @@ pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netn
 }
 
 /// Writes the owner's alias on a port of a bridge and sets the port's hairpin mode.
-pub(crate) fn mark_port(name: &LinkName, index: u32, alias: String, hairpin: bool) -> Request {
+///
+/// A port speaks no IPv6 of its own: a link-local address would only be one more that the kernel walks over
+/// whenever a link changes. Before the link has a carrier it has none yet.
+pub(crate) fn mark_port(
+    name: &LinkName,
+    index: u32,
+    alias: String,
+    hairpin: bool,
+    kernel_has_ipv6: bool,
+) -> Request {
+    let silent = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     let mut message = at(index);
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
+        LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(silent).into_iter().collect()),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
             LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),

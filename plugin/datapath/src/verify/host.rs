@@ -62,9 +62,9 @@ pub(super) fn end(
         let alias = link.alias.as_deref().unwrap_or_default();
         differences.note(format!("alias of {object}"), wanted.owner.alias(), alias);
     }
-    if link.mac != Some(wanted.veth.host_mac) {
+    if link.mac != Some(wanted.owner.mac()) {
         let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
-        differences.note(format!("Ethernet address of {object}"), wanted.veth.host_mac, found);
+        differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
     }
     if let Some(mtu) = wanted.veth.mtu {
         differences.compare(format!("MTU of {object}"), &mtu, &link.mtu);

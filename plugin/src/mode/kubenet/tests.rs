@@ -80,7 +80,7 @@ fn the_result_lists_bridge_host_end_and_pod_end() {
         bridge_mac: network.bridge.mac,
         host_name: "veth0123456789a".parse().unwrap(),
         host_index: 7,
-        host_mac: network.veth.host_mac,
+        host_mac: network.owner.mac(),
         pod_mac: network.veth.pod_mac,
         mtu: 1500,
     };

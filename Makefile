@@ -1,0 +1,66 @@
+# podnet: every target says what it installs before it installs it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+
+ARCH   := $(shell uname -m)
+TARGET := $(ARCH)-unknown-linux-musl
+OUT    := target/$(TARGET)/release
+TOOLS  := $(CURDIR)/target/tools
+
+# Everything below is found relative to the checkout, wherever else cargo is told to build.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+PREFIX ?= /opt/cni
+DESTDIR ?=
+
+export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
+export FLOOR_BIN     ?= $(CURDIR)/$(OUT)/floor
+export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
+export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
+export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
+
+.PHONY: build tools demo test bench lint install clean
+
+## build: the static binary, at target/release/podnet
+build:
+	@netns-tests/install-tools build
+	cargo build --release --locked --target $(TARGET) -p podnet
+	@mkdir -p target/release && ln -sfn ../$(TARGET)/release/podnet target/release/podnet
+	@ls -lL target/release/podnet
+
+## tools: what the tests and the demo use beside podnet (cnitool, the reference plugins, Debian packages)
+tools:
+	@netns-tests/install-tools test
+
+target/floor.stamp: netns-tests/src/bin/floor.rs netns-tests/src/bin/floor/wire.rs
+	cargo build --release --locked --target $(TARGET) -p podnet-netns-tests --bin floor
+	@touch $@
+
+## demo: two pods and a second node in namespaces of their own, through the real runtime interface
+demo: build tools
+	cargo run --quiet --locked -p podnet-netns-tests --bin demo
+
+## test: every test; what needs root runs in namespaces of its own
+test: build tools
+	cargo test --workspace --locked
+
+## bench: ratios to the reference plugins and to the kernel's floor, in one run
+bench: build tools target/floor.stamp
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(BENCH_FLAGS)
+
+## lint: formatting, clippy, documentation, licences and bans
+lint:
+	@netns-tests/install-tools lint
+	cargo fmt --all --check
+	cargo lint
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	$(TOOLS)/cargo-deny/bin/cargo-deny check licenses bans sources
+
+## install: the binary into $(PREFIX)/bin, by rename, so that a running kubelet never sees half a file
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 target/release/podnet $(DESTDIR)$(PREFIX)/bin/.podnet.new
+	mv -f $(DESTDIR)$(PREFIX)/bin/.podnet.new $(DESTDIR)$(PREFIX)/bin/podnet
+
+clean:
+	cargo clean

@@ -1,0 +1,70 @@
+//! Does traffic pass? One datagram there and one back, or a stream of bytes, between two namespaces.
+//!
+//! The sockets are made in their namespaces and used from one thread, so that no server has to be waited for.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Context as _, Failure};
+use crate::netns::Place;
+
+/// What the receiver of the first datagram is given to answer in.
+const ANSWER: Duration = Duration::from_millis(250);
+
+/// Sends one datagram from `from` to `address` in `to` and one back. Gives the address that the receiver saw.
+/// Nothing is sent twice: the very first packet has to pass.
+pub fn first_packet(from: Place<'_>, to: Place<'_>, address: IpAddr) -> Result<IpAddr, Failure> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let what = format!("a datagram from {from} to {address} in {to}");
+    // Bound to the address itself, so that the answer comes from where the question went.
+    let server = to.inside(|| Ok(UdpSocket::bind((address, 0))?)).doing(&what)?;
+    let client = from.inside(|| Ok(UdpSocket::bind((any, 0))?)).doing(&what)?;
+    server.set_read_timeout(Some(ANSWER))?;
+    client.set_read_timeout(Some(ANSWER))?;
+    let mut word = [0_u8; 16];
+    client.send_to(b"there", (address, server.local_addr()?.port())).doing(format_args!("{what}: send"))?;
+    let (_, seen) = server.recv_from(&mut word).doing(format_args!("{what}: arrival"))?;
+    server.send_to(b"back", seen).doing(format_args!("{what}: answer to {seen}"))?;
+    client.recv_from(&mut word).doing(format_args!("{what}: answer's arrival"))?;
+    Ok(seen.ip())
+}
+
+/// As [`first_packet`], but tries again until `limit` has passed.
+pub fn reach(from: Place<'_>, to: Place<'_>, address: IpAddr, limit: Duration) -> Result<IpAddr, Failure> {
+    let end = Instant::now() + limit;
+    loop {
+        match first_packet(from, to, address) {
+            Err(_) if Instant::now() < end => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Sends `bytes` bytes over TCP, more than one segment's worth, and checks that all arrive.
+pub fn stream(from: Place<'_>, to: Place<'_>, address: IpAddr, bytes: usize) -> Result<(), Failure> {
+    let what = format!("a stream from {from} to {address} in {to}");
+    let listener = to.inside(|| Ok(TcpListener::bind((address, 0))?)).doing(&what)?;
+    let target = SocketAddr::new(address, listener.local_addr()?.port());
+    let mut sender =
+        from.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(2))?)).doing(&what)?;
+    let (mut receiver, _) = listener.accept()?;
+    receiver.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let arrived = thread::scope(|scope| -> Result<usize, Failure> {
+        scope.spawn(move || sender.write_all(&vec![0x5a; bytes]));
+        let mut everything = Vec::new();
+        match receiver.read_to_end(&mut everything) {
+            Ok(_) => Ok(everything.len()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(everything.len())
+            }
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    crate::ensure_eq!(arrived, bytes, "{what}: bytes that arrived");
+    Ok(())
+}

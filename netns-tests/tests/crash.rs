@@ -1,0 +1,168 @@
+//! Killed or failed at every step: nothing is left that one DEL does not remove, and a failed ADD leaves nothing.
+
+use std::process::Command;
+use std::time::Duration;
+
+use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
+use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::network::{Network, Pod};
+use podnet_netns_tests::snapshot::Snapshot;
+use podnet_netns_tests::subject::Family;
+use podnet_netns_tests::tracer::{self, End, Failed};
+use podnet_netns_tests::{ensure, ensure_eq, reply};
+
+use crate::differences::NOT_CRASH_SAFE;
+use crate::table::{self, Scene};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let tests: &[table::Test] = &[
+        ("add_killed_at_every_system_call", |s| killed(s, "ADD"), Some(&NOT_CRASH_SAFE)),
+        ("del_killed_at_every_system_call", |s| killed(s, "DEL"), Some(&NOT_CRASH_SAFE)),
+        ("first_add_killed_at_every_system_call", first_add_killed, Some(&NOT_CRASH_SAFE)),
+        ("add_with_every_call_failing_once", add_with_every_call_failing_once, Some(&NOT_CRASH_SAFE)),
+    ];
+    table::with_limit(Duration::from_mins(10), "crash", &[Family::Dual], tests)
+}
+
+/// More findings than these say nothing new.
+const SHOWN: usize = 5;
+
+/// One verb for one pod, ready to be started under a tracer.
+fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), Failure> {
+    Ok((network.command(0, verb, Some(pod))?, network.config(0, &[])?.to_string().into_bytes()))
+}
+
+/// Kills `verb` at its first system call, then at its second, until it ends before the kill.
+/// After each, one DEL has to leave the node and the pod's namespace as they were.
+fn killed(scene: Scene, verb: &str) -> Outcome {
+    let network = scene.network()?.with("/ipMasq", true);
+    table::settle(&network)?;
+    let mut before = Snapshot::take()?;
+    let mut findings = Vec::new();
+    for at in 1.. {
+        let pod = Pod::create(&format!("pod{at}"))?;
+        let empty = Snapshot::take_in((&pod.netns).into(), &[])?;
+        if verb == "DEL" {
+            network.add(&pod)?;
+        }
+        let (command, stdin) = step(&network, verb, &pod)?;
+        let end = tracer::kill_at(command, &stdin, at)?;
+        let cleaned = network.del(&pod, None).and_then(|()| before.ensure_unchanged("DEL")).and_then(|()| {
+            let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
+            ensure!(left.is_empty(), "in the pod: {}", left.join("\n"));
+            Ok(())
+        });
+        if let Err(Failure::Failed(finding)) = cleaned {
+            findings.push(format!("{verb}, {end:?}, the {at}th: {finding}"));
+            // What is left now is reported once.
+            before = Snapshot::take()?;
+        }
+        if matches!(end, End::Finished { .. }) || findings.len() == SHOWN {
+            break;
+        }
+    }
+    ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+/// The same on a node without bridge and folders: a half-made bridge has to serve the next ADD.
+fn first_add_killed(scene: Scene) -> Outcome {
+    let network = scene.network()?;
+    let mut findings = Vec::new();
+    for at in 1.. {
+        let pod = Pod::create(&format!("pod{at}"))?;
+        let (command, stdin) = step(&network, "ADD", &pod)?;
+        let end = tracer::kill_at(command, &stdin, at)?;
+        let recovered = network.del(&pod, None).doing("DEL").and_then(|()| {
+            let added = network.add(&pod).doing("ADD after it")?;
+            network.check(&pod, &added).doing("CHECK after it")?;
+            network.del(&pod, None).doing("DEL after it")
+        });
+        if let Err(Failure::Failed(finding)) = recovered {
+            findings.push(format!("{end:?}, the {at}th: {finding}"));
+        }
+        if matches!(end, End::Finished { .. }) || findings.len() == SHOWN {
+            break;
+        }
+        fresh_node()?;
+    }
+    ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+fn fresh_node() -> Outcome {
+    use podnet_netns_tests::netns::Place;
+    if crate::look::find(Place::Node, "cbr0")?.is_some() {
+        Place::Node.ip(&["link", "del", "cbr0"])?;
+    }
+    for folder in ["/var/lib/cni/networks", "/run/podnet"] {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).doing(folder),
+            _ => {}
+        }
+    }
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")?;
+    Ok(())
+}
+
+/// What can fail in practice, and how: files for want of space, messages for want of memory, and reading.
+const FAULTS: [(&str, &str); 4] = [
+    ("?open,openat,?mkdir,mkdirat,?link,linkat,?rename,renameat,renameat2,write,writev,pwrite64", "ENOSPC"),
+    ("socket,bind,sendto,sendmsg,recvfrom,recvmsg,setsockopt", "ENOBUFS"),
+    ("read,flock,fstat,statx,fcntl,fchmod", "EIO"),
+    ("setns,?clone,clone3,unshare", "ENOMEM"),
+];
+
+/// A failed ADD has left nothing, without any DEL; one that succeeded all the same is complete.
+fn add_with_every_call_failing_once(scene: Scene) -> Outcome {
+    let network = scene.settled()?;
+    let mut before = Snapshot::take()?;
+    let mut findings = Vec::new();
+    for (names, errno) in FAULTS {
+        let counted = Pod::create(&format!("count-{errno}"))?;
+        let (command, stdin) = step(&network, "ADD", &counted)?;
+        let calls = tracer::count(&command, &stdin, names)?;
+        network.del(&counted, None)?;
+        for (name, nth) in
+            calls.into_iter().flat_map(|(name, most)| (1..=most).map(move |nth| (name.clone(), nth)))
+        {
+            let pod = Pod::create(&format!("{name}-{nth}-{errno}"))?;
+            let outcome = with_fault(&network, &pod, &before, (&name, nth, errno));
+            if let Err(Failure::Failed(finding)) = outcome {
+                findings.push(format!("{name}, the {nth}th, {errno}: {finding}"));
+                before = Snapshot::take()?;
+            }
+            if findings.len() == SHOWN {
+                return Err(Failure::failed(findings.join("\n")));
+            }
+        }
+    }
+    ensure_eq!(findings, Vec::<String>::new(), "findings");
+    Ok(())
+}
+
+fn with_fault(network: &Network, pod: &Pod, before: &Snapshot, fault: (&str, usize, &str)) -> Outcome {
+    let empty = Snapshot::take_in((&pod.netns).into(), &[])?;
+    let (command, stdin) = step(network, "ADD", pod)?;
+    let Failed { finished, calls } = tracer::fail_at(&command, &stdin, fault.0, fault.1, fault.2)?;
+    let judged = if calls > 1 {
+        // A call of another thread failed too, so that taking back may have failed: that is left to DEL.
+        Ok(())
+    } else if finished.status.success() {
+        reply::result(finished).and_then(|added| network.check(pod, &added))
+    } else {
+        before.ensure_unchanged("a failed ADD").doing(&finished).and_then(|()| {
+            let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
+            ensure!(left.is_empty(), "in the pod: {}", left.join("\n"));
+            Ok(())
+        })
+    };
+    // Whatever it was, DEL removes it, and the next fault starts from a clean node.
+    network.del(pod, None)?;
+    match (judged, before.ensure_unchanged("DEL after it")) {
+        (Err(Failure::Failed(first)), Err(Failure::Failed(then))) => {
+            Err(Failure::failed(format!("{first}\n  and {then}")))
+        }
+        (judged, cleaned) => judged.and(cleaned),
+    }
+}

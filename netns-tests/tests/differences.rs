@@ -1,0 +1,161 @@
+//! Where podnet is meant to differ from the reference plugins 1.9.1, and why.
+//!
+//! A test that names a difference has to *fail* against the reference: a difference that is gone is reported.
+
+use std::time::Duration;
+
+use podnet_netns_tests::ensure;
+use podnet_netns_tests::failure::Outcome;
+use podnet_netns_tests::harness::Case;
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// What the reference does.
+    pub(crate) reference: &'static str,
+    /// Why podnet does otherwise.
+    pub(crate) reason: &'static str,
+    /// Whether the reference shows it every time: a race is not asked for.
+    pub(crate) always: bool,
+}
+
+pub(crate) const LATE_GATEWAY: Difference = Difference {
+    reference: "ADD on a fresh bridge returns about two seconds before the IPv6 gateway answers",
+    reason: "the gateway's address is ours alone: no duplicate address detection is waited for",
+    always: false,
+};
+pub(crate) const LATE_ANNOUNCEMENT: Difference = Difference {
+    reference: "announces the address when the link comes up, which the port may not forward yet",
+    reason: "a stale neighbour entry of a reused address has to be replaced: announced when the port forwards",
+    always: false,
+};
+pub(crate) const LEAVES_LINK: Difference = Difference {
+    reference: "an ADD that fails after the link was made leaves it in the pod",
+    reason: "ADD is all or nothing, so that it can be repeated",
+    always: true,
+};
+pub(crate) const BRIDGE_FIRST: Difference = Difference {
+    reference: "makes the bridge before it opens the namespace",
+    reason: "everything is validated before anything is changed",
+    always: true,
+};
+pub(crate) const GUARD_LAST: Difference = Difference {
+    reference: "finds out that the namespace is its own when everything is done",
+    reason: "a recycled namespace path must not cost the node its links: checked first",
+    always: true,
+};
+pub(crate) const DEL_REFUSES_FILE: Difference = Difference {
+    reference: "DEL fails when the namespace's path is some other file",
+    reason: "that namespace is gone; DEL succeeds when there is nothing left to do",
+    always: true,
+};
+pub(crate) const DEL_WANTS_IPAM: Difference = Difference {
+    reference: "DEL needs the IPAM configuration, which may be gone",
+    reason: "what a pod owns is found from its key alone",
+    always: true,
+};
+pub(crate) const DEL_KEEPS_LINK: Difference = Difference {
+    reference: "DEL without a namespace leaves the pod's link where the namespace lives on",
+    reason: "the link on the node is found by its name, without the namespace",
+    always: true,
+};
+pub(crate) const LINK_GOES_LATE: Difference = Difference {
+    reference: "DEL of a namespace that is gone leaves the link to the kernel, which takes it away some time later",
+    reason: "after DEL the name and the port are free, whatever became of the namespace",
+    always: false,
+};
+pub(crate) const NO_GC: Difference = Difference {
+    reference: "GC does nothing",
+    reason: "what crashed runtimes leave behind has to be collected",
+    always: true,
+};
+pub(crate) const NO_STATUS: Difference = Difference {
+    reference: "STATUS succeeds where ADD cannot",
+    reason: "a node that cannot serve pods has to say so, with the reason",
+    always: true,
+};
+pub(crate) const SHALLOW_CHECK: Difference = Difference {
+    reference: "CHECK does not look at it",
+    reason: "whatever ADD sets, CHECK verifies",
+    always: true,
+};
+pub(crate) const ONE_AT_A_TIME: Difference = Difference {
+    reference: "CHECK stops at the first finding",
+    reason: "whoever repairs a pod wants to see everything at once",
+    always: true,
+};
+pub(crate) const NOT_CRASH_SAFE: Difference = Difference {
+    reference: "killed at the wrong moment it leaves addresses or links that no DEL removes",
+    reason: "a runtime kills a plugin that is late: what is left must be found by DEL",
+    always: false,
+};
+pub(crate) const FRESH_BRIDGE_RACE: Difference = Difference {
+    reference: "parallel ADDs on a node without the bridge can race for its address",
+    reason: "the loser of the race reads what the winner made",
+    always: false,
+};
+pub(crate) const ADOPTS_ANY_MTU: Difference = Difference {
+    reference: "adopts an existing bridge whose MTU is not the configured one",
+    reason: "silently another MTU than was asked for loses packets: an error names both",
+    always: true,
+};
+pub(crate) const SHARES_HOST_PORTS: Difference = Difference {
+    reference: "portmap gives one host port to two pods; the first rule wins, be it a dead pod's",
+    reason: "a port is one pod's: the second ADD fails and names both",
+    always: true,
+};
+pub(crate) const OTHER_HOST_PORTS: Difference = Difference {
+    reference: "portmap has other rules, no GC, and needs portMappings at DEL",
+    reason: "what a pod owns is found from its key alone",
+    always: false,
+};
+pub(crate) const LOOPBACK_OPEN: Difference = Difference {
+    reference: "route_localnet lets neighbours reach what listens on 127.0.0.1 (CVE-2020-8558)",
+    reason: "packets from and to 127.0.0.0/8 that arrive on another link than lo are dropped",
+    always: true,
+};
+pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
+    reference: "portmap deletes UDP connection tracking entries at ADD alone",
+    reason: "a client that goes on sending must not keep the dead pod's entry",
+    always: false,
+};
+
+/// All of them, for the page that lists them to people.
+const ALL: [&Difference; 20] = [
+    &LATE_GATEWAY,
+    &LATE_ANNOUNCEMENT,
+    &LEAVES_LINK,
+    &BRIDGE_FIRST,
+    &GUARD_LAST,
+    &DEL_REFUSES_FILE,
+    &DEL_WANTS_IPAM,
+    &DEL_KEEPS_LINK,
+    &LINK_GOES_LATE,
+    &NO_GC,
+    &NO_STATUS,
+    &SHALLOW_CHECK,
+    &ONE_AT_A_TIME,
+    &NOT_CRASH_SAFE,
+    &FRESH_BRIDGE_RACE,
+    &ADOPTS_ANY_MTU,
+    &SHARES_HOST_PORTS,
+    &OTHER_HOST_PORTS,
+    &LOOPBACK_OPEN,
+    &UDP_AT_ADD_ONLY,
+];
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![Case {
+        name: "differences::the_page_lists_them_all".to_owned(),
+        limit: Duration::from_secs(10),
+        body: Box::new(the_page_lists_them_all),
+    }]
+}
+
+fn the_page_lists_them_all() -> Outcome {
+    let page = include_str!("../DIFFERENCES.md");
+    for Difference { reference, reason, .. } in ALL {
+        ensure!(page.contains(&format!("| {reference} | {reason} |")), "DIFFERENCES.md lacks: {reference}");
+    }
+    Ok(())
+}

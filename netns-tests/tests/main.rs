@@ -1,0 +1,36 @@
+//! The privileged tests. Each runs in a sandbox of its own: `cargo test -p podnet-netns-tests -- [FILTER]` as root.
+
+mod bad_input_kernel;
+mod behaviour;
+mod check;
+mod cnitool;
+mod crash;
+mod delete;
+mod differences;
+mod exchange;
+mod gc_status;
+mod host_ports;
+mod look;
+mod results;
+mod scale;
+mod table;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let suites = [
+        behaviour::cases(),
+        results::cases(),
+        delete::cases(),
+        cnitool::cases(),
+        check::cases(),
+        gc_status::cases(),
+        host_ports::cases(),
+        bad_input_kernel::cases(),
+        exchange::cases(),
+        scale::cases(),
+        crash::cases(),
+        differences::cases(),
+    ];
+    podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
+}
