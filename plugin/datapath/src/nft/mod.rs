@@ -22,6 +22,7 @@ mod comment;
 mod element;
 mod error;
 mod expression;
+mod finding;
 mod host_ports;
 mod key;
 mod layout;
@@ -37,8 +38,9 @@ mod transaction;
 use ipnet::IpNet;
 
 pub use error::NftError;
+pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
-pub use rules::{PodRules, PortTaken, RuleDifference, owners, remove_all};
+pub use rules::{PodRules, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
 
 /// The name of a pod subnet's chain: `masq-10.244.1.0-24`, `masq-fd00_244__-64`. nft's grammar allows no colon in

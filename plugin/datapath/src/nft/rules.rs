@@ -19,17 +19,14 @@
 //! first layout, so that there is none before it to carry over. The kernel keeps comments of tables since
 //! 5.10.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
 use nix::errno::Errno;
 
 use super::{
-    NftError, element::Element, host_ports, host_ports::NodePort, layout::Chain, layout::TABLE, masquerade,
-    reading, table::Map, transaction,
+    NftError, PortTaken, RuleDifference, element::Element, host_ports, host_ports::NodePort, layout::Chain,
+    layout::TABLE, masquerade, reading, table::Map, transaction,
 };
 use crate::{
     HostPorts, Label, Owner, OwnerId, Transport,
@@ -61,37 +58,6 @@ pub(crate) struct Removed {
     pub(crate) elements: usize,
     /// The UDP ports of the node among them.
     pub(crate) udp_ports: Vec<NodePort>,
-}
-
-/// Something that a pod's rules need and that is not there as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleDifference {
-    /// What it is about.
-    pub object: String,
-    /// What is wrong with it.
-    pub found: String,
-}
-
-/// A port of the node that another pod has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortTaken {
-    /// The port.
-    pub port: String,
-    /// Who wants it.
-    pub wanted_by: Label,
-    /// Who has it; `None`: the element is not podnet's.
-    pub holder: Option<Label>,
-}
-
-impl fmt::Display for PortTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |label: &Label| {
-            let Label { network, container, ifname, .. } = label;
-            format!("interface {ifname} of container {container} in network {network}")
-        };
-        let holder = self.holder.as_ref().map_or_else(|| "an element that is not podnet's".to_owned(), name);
-        write!(f, "{}, asked for by {}, is taken by {holder}", self.port, name(&self.wanted_by))
-    }
 }
 
 impl PodRules {
