@@ -12,7 +12,7 @@ use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq};
 
-use crate::differences::{Difference, ONE_AT_A_TIME, SHALLOW_CHECK};
+use crate::differences::{Difference, NO_LINK_LOCAL, ONE_AT_A_TIME, SHALLOW_CHECK};
 use crate::table::{self, Scene, Test};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -57,6 +57,11 @@ pub(crate) fn cases() -> Vec<Case> {
             "hairpin_off",
             |s| finds(s, "hairpin", |_, added| host(added, &["type", "bridge_slave", "hairpin", "off"])),
             shallow,
+        ),
+        (
+            "host_link_local_on",
+            |s| finds(s, "link-local", |_, added| host(added, &["addrgenmode", "eui64"])),
+            Some(&NO_LINK_LOCAL),
         ),
         ("bridge_down", |s| finds(s, "cbr0", |_, _| node_ip(&["link", "set", "cbr0", "down"])), shallow),
         (

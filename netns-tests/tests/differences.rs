@@ -119,9 +119,30 @@ pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
     reason: "a client that goes on sending must not keep the dead pod's entry",
     always: false,
 };
+pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
+    reference: "gives a pod an address that another pod or the node has",
+    reason: "the node could not tell the two apart",
+    always: true,
+};
+pub(crate) const DROPS_EARLIER_RESULT: Difference = Difference {
+    reference: "puts its own result in place of the earlier plugins'",
+    reason: "what they made is still there: our interfaces, addresses and routes come behind theirs",
+    always: true,
+};
+pub(crate) const SBR_FAILS_CHECK: Difference = Difference {
+    reference: "CHECK misses the default route that sbr, behind it in the list, moved to another table",
+    reason: "what a later plugin of the list rightly changes is no difference",
+    always: true,
+};
+
+pub(crate) const NO_LINK_LOCAL: Difference = Difference {
+    reference: "gives the host's end an IPv6 link-local address",
+    reason: "a bridge port speaks no IPv6 of its own, and each address makes every later link change slower",
+    always: true,
+};
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 20] = [
+const ALL: [&Difference; 24] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LEAVES_LINK,
@@ -142,6 +163,10 @@ const ALL: [&Difference; 20] = [
     &OTHER_HOST_PORTS,
     &LOOPBACK_OPEN,
     &UDP_AT_ADD_ONLY,
+    &ADOPTS_ANY_ADDRESS,
+    &DROPS_EARLIER_RESULT,
+    &SBR_FAILS_CHECK,
+    &NO_LINK_LOCAL,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -2,6 +2,7 @@
 
 mod bad_input_kernel;
 mod behaviour;
+mod chains;
 mod check;
 mod cnitool;
 mod crash;
@@ -10,6 +11,7 @@ mod differences;
 mod exchange;
 mod gc_status;
 mod host_ports;
+mod ipam;
 mod look;
 mod results;
 mod scale;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         exchange::cases(),
         scale::cases(),
         crash::cases(),
+        ipam::cases(),
+        chains::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

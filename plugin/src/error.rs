@@ -11,6 +11,7 @@ use podnet_datapath::{
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
+use crate::ipam::{DelegateError, GrantError};
 use crate::netconf::ConfigError;
 use crate::record::RecordError;
 
@@ -32,6 +33,8 @@ pub(crate) mod code {
     pub(crate) const DIFFERS: u32 = PLUGIN_SPECIFIC + 5;
     /// DEL or GC: something could not be removed.
     pub(crate) const NOT_REMOVED: u32 = PLUGIN_SPECIFIC + 6;
+    /// An executed IPAM plugin is missing, did not end, or answered what is no answer.
+    pub(crate) const IPAM_PLUGIN: u32 = PLUGIN_SPECIFIC + 7;
 }
 
 /// Why a command failed.
@@ -52,6 +55,12 @@ pub(crate) enum Error {
     /// A member of `ipam` has a wrong value.
     #[error(transparent)]
     Ipam(#[from] podnet_host_local::ConfigError),
+    /// The addresses of `ipam.type: static`, or some that are in use.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// An executed IPAM plugin.
+    #[error(transparent)]
+    Delegate(#[from] DelegateError),
     /// GC's list.
     #[error(transparent)]
     ValidAttachments(#[from] ValidAttachmentsError),
@@ -141,7 +150,12 @@ impl Error {
         }
         match self {
             Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
-            Self::Config(_) | Self::Ipam(_) | Self::Unknown { .. } => code::INVALID_NETWORK_CONFIG,
+            Self::Delegate(DelegateError::Refused { code, .. }) if *code != 0 => *code,
+            Self::Delegate(_) => code::IPAM_PLUGIN,
+            Self::Grant(GrantError::InUse { .. }) => code::NO_ADDRESS,
+            Self::Config(_) | Self::Grant(_) | Self::Ipam(_) | Self::Unknown { .. } => {
+                code::INVALID_NETWORK_CONFIG
+            }
             Self::Netns(_) | Self::OwnNetns => code::INVALID_NETNS,
             Self::Exists { .. } | Self::Apply(ApplyError::Attached { .. }) => code::ATTACHMENT_EXISTS,
             Self::Record(_)
@@ -165,6 +179,7 @@ impl Error {
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,
+            Self::NotReady(error) if error.code() == code::LIMITED_CONNECTIVITY => code::LIMITED_CONNECTIVITY,
             Self::NotReady(_) => code::PLUGIN_NOT_AVAILABLE,
             Self::Owner(_) | Self::IfName(_) => code::INVALID_ENVIRONMENT,
             // These bring an error object of their own: see `From<Error> for ErrorObject`.

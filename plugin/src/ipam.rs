@@ -1,170 +1,194 @@
-//! Addresses: host-local in this process, bound to one network.
+//! Where a pod's addresses come from: `ipam.type`.
+//!
+//! ```text
+//!  host-local ─ in this process, the reference plugin's files ─┐
+//!  static     ─ in this process, from the configuration alone  ├─▶ Grant { addresses, routes, dns }
+//!  any other  ─ a plugin of CNI_PATH, executed                 ┘
+//! ```
+//!
+//! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
+//! [`release`] goes by the record, and by no more of a configuration than it needs.
 
-use std::cell::OnceCell;
-use std::net::IpAddr;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+mod delegate;
+mod fixed;
+mod grant;
+mod host_local;
+mod release;
 
 use ipnet::IpNet;
-use nix::time::{ClockId, clock_gettime};
-use podnet_cni::{Args, Dns, Network, Route, Version};
-use podnet_datapath::{Owner, PodLink, links};
-use podnet_host_local::{
-    self as host_local, Difference, Ipam, Liveness, Request, ReservationOwner, ResolvConf, Store,
-};
+use podnet_cni::json::{DecodeError, decode, inspect, member};
+use podnet_cni::{Args, Network, Route};
+use podnet_datapath::Owner;
+use podnet_host_local::IpamConfig;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(crate) use delegate::{Delegate, DelegateError};
+pub(crate) use grant::{Grant, GrantError};
+pub(crate) use release::{collect, release};
 
 use crate::error::Error;
 use crate::netconf::{ConfigError, NetConf};
-use crate::record::{Lease, Reserved};
+use crate::record::{Lease, Registry};
+use fixed::{Fixed, FixedConfig};
+use host_local::HostLocal;
 
-/// The ranges of a network and the place of its reservations.
+/// The member of the configuration.
+const MEMBER: &str = "ipam";
+
+/// A source of addresses, checked as far as can be without asking it.
 #[derive(Debug)]
-pub(crate) struct HostLocal {
-    network: String,
-    store: Store,
-    ipam: Ipam,
-    requested: Vec<IpAddr>,
+pub(crate) enum Ipam {
+    HostLocal(HostLocal),
+    Static(Fixed),
+    Delegate(Delegate),
 }
 
-impl HostLocal {
-    /// Checks `ipam` and what the runtime asks for: ranges by capability, addresses by CNI_ARGS, `args` and capability.
+impl Ipam {
+    /// Checks `ipam` and what the runtime asks for.
     pub(crate) fn read(conf: &NetConf, network: &Network, args: &Args) -> Result<Self, Error> {
-        let config = match &conf.ipam {
-            Some(config) if config.r#type == "host-local" => config,
-            Some(config) if !config.r#type.is_empty() => {
-                let value = format!("{:?}", config.r#type);
-                return Err(ConfigError::Unsupported { member: "ipam.type", value }.into());
+        let given = given(&network.config);
+        conf.ipam_timeout()?;
+        match kind(given)?.as_str() {
+            "" => Err(ConfigError::Missing {
+                member: "ipam.type",
+                rule: "\"host-local\", \"static\" or the name of an IPAM plugin",
             }
-            _ => return Err(ConfigError::Missing { member: "ipam.type", rule: "\"host-local\"" }.into()),
-        };
-        let ipam = Ipam::new(config, &conf.runtime_config.ip_ranges, network.version < Version::V0_3_0)?;
-        let requested = args.ips.iter().chain(&conf.args.cni.ips).chain(&conf.runtime_config.ips);
-        Ok(Self {
-            network: network.name.to_string(),
-            store: Store::new(&ipam.data_dir, network.name.as_str())?,
-            requested: requested.map(|ip| ip.address().to_canonical()).collect(),
-            ipam,
-        })
+            .into()),
+            "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
+            "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
+            name => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+        }
     }
 
-    /// Whether a pod gets an address of IPv6.
+    /// Whether pods get an address of IPv6, as far as is known before ADD.
     pub(crate) fn has_ipv6(&self) -> bool {
-        self.ipam.range_sets.iter().any(|set| !set.is_ipv4())
+        match self {
+            Self::HostLocal(host_local) => host_local.has_ipv6(),
+            Self::Static(fixed) => fixed.grant().has_ipv6(),
+            Self::Delegate(_) => false,
+        }
     }
 
-    /// The gateways of the next pod, with their subnets' prefix lengths, so far as they are certain: a set of
-    /// several ranges does not say which comes next.
+    /// The routes where the configuration alone says them.
+    pub(crate) fn routes(&self) -> Option<Vec<Route>> {
+        match self {
+            Self::HostLocal(host_local) => Some(host_local.routes()),
+            Self::Static(fixed) => Some(fixed.grant().routes.clone()),
+            Self::Delegate(_) => None,
+        }
+    }
+
+    /// What must be there for [`Ipam::allocate`]: the plugin's file.
+    pub(crate) fn locate(&self) -> Result<(), Error> {
+        if let Self::Delegate(delegate) = self {
+            delegate.locate()?;
+        }
+        Ok(())
+    }
+
+    /// Addresses for the owner, or none at all.
+    pub(crate) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
+        match self {
+            Self::HostLocal(host_local) => host_local.allocate(owner),
+            Self::Static(fixed) => Ok(fixed.grant().clone()),
+            Self::Delegate(delegate) => Ok(delegate.add(owner)?),
+        }
+    }
+
+    /// Refuses addresses that somebody on this node has, where nobody made sure of that before. To be called when the
+    /// record has the addresses: of two ADDs at once, at least one then sees the other.
+    pub(crate) fn ensure_unused(
+        &self,
+        owner: &Owner,
+        leases: &[Lease],
+        registry: &Registry,
+    ) -> Result<(), Error> {
+        match self {
+            Self::HostLocal(_) => Ok(()),
+            Self::Static(_) | Self::Delegate(_) => grant::ensure_unused(owner, leases, registry),
+        }
+    }
+
+    /// How the source's own memory differs from what the attachment was given.
+    pub(crate) fn check(&self, owner: &Owner, leases: &[Lease]) -> Result<Vec<String>, Error> {
+        match self {
+            Self::HostLocal(host_local) => host_local.check(owner, leases),
+            Self::Static(_) => Ok(Vec::new()),
+            Self::Delegate(delegate) => Ok(delegate.check(owner)?),
+        }
+    }
+
+    /// Gives back what [`Ipam::allocate`] granted.
+    pub(crate) fn take_back(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
+        match self {
+            Self::HostLocal(host_local) => host_local.release(owner, leases),
+            Self::Static(_) => Ok(()),
+            Self::Delegate(delegate) => Ok(delegate.del(owner)?),
+        }
+    }
+
+    /// The gateways of the next pod, with their subnets' prefix lengths, so far as they are certain.
     pub(crate) fn next_gateways(&self) -> Vec<IpNet> {
-        let only = self.ipam.range_sets.iter().filter_map(|set| match set.ranges() {
-            [range] => Some(range),
-            _ => None,
-        });
-        only.map(|range| IpNet::new_assert(range.gateway(), range.subnet().prefix_len())).collect()
-    }
-
-    /// What `resolvConf` says of DNS.
-    pub(crate) fn dns(&self) -> Result<Dns, Error> {
-        let Some(path) = &self.ipam.resolv_conf else { return Ok(Dns::default()) };
-        let ResolvConf { nameservers, domain, search, options } = ResolvConf::read(path)?;
-        Ok(Dns { nameservers, domain, search, options })
-    }
-
-    /// `ipam.routes`.
-    pub(crate) fn routes(&self) -> Vec<Route> {
-        let nonzero = |number: u32| Some(number).filter(|&number| number != 0);
-        let route = |route: &host_local::Route| Route {
-            dst: route.dst,
-            gw: route.gw,
-            mtu: nonzero(route.mtu),
-            advmss: nonzero(route.advmss),
-            priority: nonzero(route.priority),
-            table: route.table,
-            scope: route.scope,
-        };
-        self.ipam.routes.iter().map(route).collect()
-    }
-
-    /// One address of each range set, or none at all.
-    pub(crate) fn allocate(&self, owner: &Owner) -> Result<Vec<Lease>, Error> {
-        let request_owner = reservation_owner(owner)?;
-        let alive = LiveOwners::new(&self.network);
-        let request = Request {
-            owner: &request_owner,
-            range_sets: &self.ipam.range_sets,
-            requested: &self.requested,
-            liveness: Liveness { boot: boot_time(), is_alive: &|owner| alive.contains(owner) },
-        };
-        let allocations = host_local::allocate(&self.store, &request)?;
-        let lease = |allocation: &host_local::Allocation| Lease {
-            address: allocation.address,
-            gateway: allocation.gateway,
-        };
-        Ok(allocations.iter().map(lease).collect())
-    }
-
-    /// `dataDir`.
-    pub(crate) fn data_dir(&self) -> &Path {
-        &self.ipam.data_dir
-    }
-
-    /// Whether the reservations of `leases` are still the owner's.
-    pub(crate) fn check(&self, owner: &Owner, leases: &[Lease]) -> Result<Vec<Difference>, Error> {
-        let addresses: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-        Ok(host_local::check(&self.store, &reservation_owner(owner)?, &addresses)?)
+        match self {
+            Self::HostLocal(host_local) => host_local.next_gateways(),
+            Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
+            Self::Delegate(_) => Vec::new(),
+        }
     }
 
     /// Whether another pod could get its addresses; changes nothing.
     pub(crate) fn probe(&self) -> Result<(), Error> {
-        host_local::probe(&self.store)?;
-        let alive = LiveOwners::new(&self.network);
-        let liveness = Liveness { boot: boot_time(), is_alive: &|owner| alive.contains(owner) };
-        match host_local::exhausted(&self.store, &self.ipam.range_sets, &liveness)? {
-            Some(exhausted) => Err(exhausted.into()),
-            None => Ok(()),
+        match self {
+            Self::HostLocal(host_local) => host_local.probe(),
+            Self::Static(_) => Ok(()),
+            Self::Delegate(delegate) => Ok(delegate.status()?),
+        }
+    }
+
+    /// Where reservations lie, for the record.
+    pub(crate) fn data_dir(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::HostLocal(host_local) => Some(host_local.data_dir()),
+            Self::Static(_) | Self::Delegate(_) => None,
         }
     }
 }
 
-/// Gives back what `reserved` names, so far as it is the owner's.
-pub(crate) fn release(owner: &Owner, reserved: &Reserved) -> Result<(), Error> {
-    let store = Store::new(&reserved.data_dir, owner.network())?;
-    host_local::release_known(&store, &reservation_owner(owner)?, &reserved.addresses())?;
-    Ok(())
-}
-
-/// Gives back whatever the owner has in `data_dir`, by looking at every reservation of the network.
-pub(crate) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error> {
-    host_local::release(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?;
-    Ok(())
-}
-
-fn reservation_owner(owner: &Owner) -> Result<ReservationOwner, Error> {
-    Ok(ReservationOwner::new(owner.container(), owner.ifname())?)
-}
-
-/// The owners that have a link on this node, asked of the kernel once and only if somebody wants to know.
-struct LiveOwners<'a> {
-    network: &'a str,
-    links: OnceCell<Option<Vec<PodLink>>>,
-}
-
-impl<'a> LiveOwners<'a> {
-    fn new(network: &'a str) -> Self {
-        Self { network, links: OnceCell::new() }
+/// What is wrong with the shape of `ipam`, and which of its members nobody reads, with paths from `ipam` on. The
+/// members of a plugin that is executed are its own business.
+pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
+    fn found<'v, T: Deserialize<'v>>(given: &'v Value) -> (Vec<DecodeError>, Vec<String>) {
+        let inspection = inspect::<T>(given);
+        let errors = inspection.errors.into_iter().map(|error| error.within(MEMBER)).collect();
+        (errors, inspection.unknown.iter().map(|unknown| format!("{MEMBER}.{unknown}")).collect())
     }
-
-    /// Where the kernel does not say, everybody lives: an address too few is better than one twice.
-    fn contains(&self, owner: &ReservationOwner) -> bool {
-        let Some(links) = self.links.get_or_init(|| links().ok()) else { return true };
-        links.iter().any(|link| match owner.ifname() {
-            Some(ifname) => link.label.id == Owner::new(self.network, owner.container_id(), ifname).id(),
-            None => link.label.network == self.network && link.label.container == owner.container_id(),
-        })
+    let Some(given) = given(config) else { return Default::default() };
+    match kind(Some(given)).as_deref() {
+        Ok("host-local") => found::<IpamConfig>(given),
+        Ok("static") => found::<FixedConfig>(given),
+        _ => Default::default(),
     }
 }
 
-/// When this boot began.
-fn boot_time() -> SystemTime {
-    let up = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
-    SystemTime::now().checked_sub(up).unwrap_or(SystemTime::UNIX_EPOCH)
+fn given(config: &Value) -> Option<&Value> {
+    member(config, MEMBER).filter(|ipam| !ipam.is_null())
 }
+
+/// `ipam.type`; empty where there is none.
+fn kind(given: Option<&Value>) -> Result<String, DecodeError> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Kind {
+        r#type: String,
+    }
+    Ok(read::<Kind>(given)?.r#type)
+}
+
+fn read<T: DeserializeOwned + Default>(given: Option<&Value>) -> Result<T, DecodeError> {
+    given.map(decode).transpose().map(Option::unwrap_or_default).map_err(|error| error.within(MEMBER))
+}
+
+#[cfg(test)]
+mod tests;

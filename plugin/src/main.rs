@@ -5,6 +5,7 @@
 
 mod cmd;
 mod error;
+mod exec;
 mod host_ports;
 mod ipam;
 mod logging;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     }));
     let outcome = if std::env::args_os().len() > 1 { tool::run(std::env::args_os()) } else { cmd::run() };
     if write(&outcome).is_err() {
-        outcome.made.as_ref().inspect(|owner| cmd::retract(owner));
+        outcome.made.as_deref().inspect(|attachment| cmd::retract(attachment));
         return ExitCode::FAILURE;
     }
     ExitCode::from(outcome.code)

@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use podnet_cni::{Dns, RequestedIp};
 use podnet_datapath::{LinkName, MacAddr};
-use podnet_host_local::IpamConfig;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::host_ports::{self, PortMappings};
@@ -58,7 +59,10 @@ pub(crate) struct NetConf {
     pub(crate) portmap_backend: Option<String>,
     /// Whether host ports work from the node itself and from the pod's own subnet; true.
     pub(crate) snat: Option<bool>,
-    pub(crate) ipam: Option<IpamConfig>,
+    /// Its type decides who reads it.
+    pub(crate) ipam: Option<IgnoredAny>,
+    /// Seconds that one call of an executed IPAM plugin may take; 90.
+    pub(crate) ipam_timeout: Option<u64>,
     /// Takes the place of what IPAM says.
     pub(crate) dns: Option<Dns>,
     pub(crate) runtime_config: RuntimeConfig,
@@ -83,6 +87,16 @@ pub(crate) struct RuntimeConfig {
     pub(crate) ip_ranges: Vec<Vec<podnet_host_local::RangeConfig>>,
     pub(crate) port_mappings: Vec<host_ports::Entry>,
     pub(crate) bandwidth: Option<Value>,
+    pub(crate) dns: RuntimeDns,
+}
+
+/// What the runtime passes for the capability `dns`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RuntimeDns {
+    pub(crate) servers: Vec<String>,
+    pub(crate) searches: Vec<String>,
+    pub(crate) options: Vec<String>,
 }
 
 /// The `args` member.
@@ -98,6 +112,8 @@ pub(crate) struct Args {
 pub(crate) struct CniArgs {
     pub(crate) mac: Option<podnet_cni::MacAddr>,
     pub(crate) ips: Vec<RequestedIp>,
+    /// For other plugins; listed so that `podnet conf` knows them.
+    pub(crate) labels: Option<IgnoredAny>,
 }
 
 /// What is wrong with a member.
@@ -202,6 +218,35 @@ impl NetConf {
             host_ports: self.host_ports()?,
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
+    }
+
+    /// `ipamTimeout`.
+    pub(crate) fn ipam_timeout(&self) -> Result<Option<Duration>, ConfigError> {
+        match self.ipam_timeout {
+            Some(seconds @ (0 | 3601..)) => {
+                Err(ConfigError::invalid("ipamTimeout", seconds.to_string(), "1 to 3600 seconds"))
+            }
+            seconds => Ok(seconds.map(Duration::from_secs)),
+        }
+    }
+
+    /// What the pod is told of DNS: each list by the runtime, else by the configuration, which takes the place of all that
+    /// IPAM says.
+    pub(crate) fn dns(&self, ipam: Dns) -> Dns {
+        let RuntimeDns { servers, searches, options } = self.runtime_config.dns.clone();
+        let dns = self.dns.clone().filter(|dns| !dns.is_empty()).unwrap_or(ipam);
+        let either = |runtime: Vec<String>, other| if runtime.is_empty() { other } else { runtime };
+        Dns {
+            nameservers: either(servers, dns.nameservers),
+            domain: dns.domain,
+            search: either(searches, dns.search),
+            options: either(options, dns.options),
+        }
+    }
+
+    /// Whether IPAM need not say anything of DNS.
+    pub(crate) fn has_dns(&self) -> bool {
+        self.dns.as_ref().is_some_and(|dns| !dns.is_empty())
     }
 
     fn refuse_unsupported(&self) -> Result<(), ConfigError> {
@@ -377,6 +422,50 @@ mod tests {
         assert_eq!(given(&config), mac(middle));
         config["runtimeConfig"] = json!({"mac": high});
         assert_eq!(given(&config), mac(high));
+    }
+
+    #[test]
+    fn each_list_of_dns_is_the_runtimes_else_the_configurations_else_ipams() {
+        let dns = |config: Value| {
+            let ipam = Dns {
+                nameservers: vec!["ipam".to_owned()],
+                domain: Some("ipam".to_owned()),
+                ..Dns::default()
+            };
+            serde_json::to_value(decode::<NetConf>(&config).unwrap().dns(ipam)).unwrap()
+        };
+        assert_eq!(dns(json!({})), json!({"nameservers": ["ipam"], "domain": "ipam"}));
+        let configured = json!({"nameservers": ["conf"], "search": ["conf"]});
+        assert_eq!(dns(json!({"dns": configured})), configured);
+        // As containerd sends it, and as CRI-O does.
+        let runtime = json!({"Servers": ["10.255.255.53"], "Searches": ["a.b"], "Options": null});
+        assert_eq!(
+            dns(json!({"dns": configured, "runtimeConfig": {"dns": runtime}})),
+            json!({"nameservers": ["10.255.255.53"], "search": ["a.b"]})
+        );
+        let runtime = json!({"servers": [], "searches": [], "options": ["ndots:5"]});
+        assert_eq!(
+            dns(json!({"runtimeConfig": {"dns": runtime}})),
+            json!({"nameservers": ["ipam"], "domain": "ipam", "options": ["ndots:5"]})
+        );
+    }
+
+    #[test]
+    fn what_runtimes_send_for_others_is_passed_over() {
+        for runtime in [
+            // containerd
+            json!({"PortMappings": null, "ips": null, "io.kubernetes.cri.pod-annotations": {"kubernetes.io/x": "y"},
+                "dns": {"Servers": ["1.2.3.4"], "Searches": null, "Options": null}}),
+            // CRI-O and podman
+            json!({"portMappings": [], "aliases": {"net": ["a"]}, "cgroupPath": "/kubepods"}),
+            json!({"aliases": ["a", "b"], "deviceID": "0000:04:00.5", "infinibandGUID": "c2:11:22:33:44:55:66:77"}),
+        ] {
+            let config = json!({
+                "mode": "kubenet", "runtimeConfig": runtime, "cni.dev/anything": [1],
+                "args": {"cni": {"labels": [{"key": "app", "value": "x"}]}, "org.example": {}},
+            });
+            check(&config).unwrap_or_else(|error| panic!("{config}: {error}"));
+        }
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::panic::PanicHookInfo;
 
-use podnet_cni::ErrorObject;
-use podnet_datapath::Owner;
+use podnet_cni::{Attachment, ErrorObject};
 
 use crate::error::code;
 
@@ -17,7 +16,7 @@ pub(crate) struct Outcome {
     /// 0, or 1 after an error, as the specification's "non-zero".
     pub(crate) code: u8,
     /// The attachment that was made, which nobody would know of if stdout could not be written.
-    pub(crate) made: Option<Owner>,
+    pub(crate) made: Option<Box<Attachment>>,
 }
 
 impl Outcome {

@@ -28,6 +28,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use podnet_cni::Route;
 use podnet_datapath::{Owner, OwnerId, nft::PodRules};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,19 +58,23 @@ pub(crate) struct Record {
     pub(crate) pod: Option<String>,
     /// The configuration that ADD was given, without `prevResult`.
     pub(crate) config: Value,
-    /// What host-local handed out; absent while ADD has not got that far.
+    /// What IPAM handed out; absent while ADD has not got that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reserved: Option<Reserved>,
 }
 
-/// The addresses of an attachment and the directory they are reserved in.
+/// What an attachment was given, and where it is reserved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reserved {
-    /// host-local's `dataDir`; the network's own directory lies in it.
-    pub(crate) data_dir: PathBuf,
-    /// The pod's addresses, in the order of the range sets.
+    /// host-local's `dataDir`; the network's own directory lies in it. Absent for other types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The pod's addresses, in IPAM's order.
     pub(crate) leases: Vec<Lease>,
+    /// The routes that an executed IPAM plugin said: nobody else knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) routes: Vec<Route>,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
     /// The node's ports that lead to the pod.
@@ -84,6 +89,13 @@ pub(crate) struct Lease {
     pub(crate) address: IpNet,
     /// The subnet's gateway.
     pub(crate) gateway: IpAddr,
+}
+
+impl Lease {
+    /// The gateway with the subnet's prefix length.
+    pub(crate) fn gateway_net(&self) -> IpNet {
+        IpNet::new_assert(self.gateway, self.address.prefix_len())
+    }
 }
 
 impl Reserved {
@@ -397,7 +409,8 @@ mod tests {
         let (_dir, registry) = registry();
         let mut entry = registry.claim(id("c1"), &record()).unwrap();
         let reserved = Reserved {
-            data_dir: "/var/lib/cni".into(),
+            data_dir: Some("/var/lib/cni".into()),
+            routes: Vec::new(),
             leases: vec![Lease {
                 address: "10.0.0.5/24".parse().unwrap(),
                 gateway: "10.0.0.1".parse().unwrap(),

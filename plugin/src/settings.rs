@@ -4,16 +4,15 @@ use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
 
 use crate::error::Error;
-use crate::ipam::HostLocal;
+use crate::ipam::Ipam;
 use crate::netconf::{Kubenet, NetConf};
 
 /// A checked configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    conf: NetConf,
     pub(crate) kubenet: Kubenet,
-    pub(crate) ipam: HostLocal,
-    /// What the pod is told of DNS: the configuration's own word, else that of `ipam.resolvConf`.
-    pub(crate) dns: Dns,
+    pub(crate) ipam: Ipam,
 }
 
 impl Settings {
@@ -21,12 +20,13 @@ impl Settings {
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
         let kubenet = conf.check(args)?;
-        let ipam = HostLocal::read(&conf, network, args)?;
+        let ipam = Ipam::read(&conf, network, args)?;
         kubenet.check_families(ipam.has_ipv6())?;
-        let dns = match conf.dns.filter(|dns| !dns.is_empty()) {
-            Some(dns) => dns,
-            None => ipam.dns()?,
-        };
-        Ok(Self { kubenet, ipam, dns })
+        Ok(Self { conf, kubenet, ipam })
+    }
+
+    /// What the pod is told of DNS, where IPAM says `ipam`.
+    pub(crate) fn dns(&self, ipam: Dns) -> Dns {
+        self.conf.dns(ipam)
     }
 }

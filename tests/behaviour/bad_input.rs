@@ -67,6 +67,11 @@ fn wrong_values() -> Vec<Fault> {
         ("ipam", json!(null), 7, "ipam.type"),
         ("ipam", json!({}), 7, "ipam.type"),
         ("ipam.type", json!(""), 7, "host-local"),
+        ("ipam.type", json!("podnet"), 7, "its own IPAM plugin"),
+        ("ipam.type", json!("../host-local"), 7, "../host-local"),
+        ("ipam.type", json!(".."), 7, ".."),
+        ("ipamTimeout", json!(0), 7, "1 to 3600"),
+        ("ipamTimeout", json!("5s"), 6, "ipamTimeout"),
         ("ipam.ranges", json!(null), 7, "no IP ranges specified"),
         ("ipam.ranges", json!([]), 7, "no IP ranges specified"),
         ("ipam.ranges", json!([[]]), 7, "ipam.ranges[0]: empty range set"),
@@ -137,9 +142,6 @@ fn unsupported() -> Vec<Fault> {
         ("blockWireserver", json!(true), 2, "true"),
         ("blockIMDS", json!(true), 2, "true"),
         ("hairpinMode", json!("promiscuous-bridge"), 2, "promiscuous-bridge"),
-        ("ipam.type", json!("static"), 2, "static"),
-        ("ipam.type", json!("azure-cns"), 2, "azure-cns"),
-        ("ipam.type", json!("../host-local"), 2, "../host-local"),
     ]
 }
 

@@ -51,7 +51,7 @@ fn a_name_of_a_mebibyte_is_refused_in_few_words() {
         ("mode", long.clone(), 7, "mode"),
         ("bridge", long.clone(), 7, "bridge"),
         ("hairpinMode", long.clone(), 7, "hairpinMode"),
-        ("ipam.type", long.clone(), 2, "ipam.type"),
+        ("ipam.type", long.clone(), 7, "ipam.type"),
         ("ipam.resolvConf", format!("/{long}"), 5, "name servers"),
         ("ipam.subnet", long.clone(), 7, "ipam.subnet"),
         ("runtimeConfig.mac", long.clone(), 6, "runtimeConfig.mac"),

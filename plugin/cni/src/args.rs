@@ -4,6 +4,7 @@
 //! podnet does not know never fails, however it looks: the specification's own library would fail, and
 //! runtimes had to add `IgnoreUnknown=1` for it, which therefore needs no attention here.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::address::{MacAddr, RequestedIp};
@@ -14,6 +15,8 @@ use crate::error::{ErrorObject, code};
 pub struct Args {
     /// `IP`: the addresses to give, separated by commas.
     pub ips: Vec<RequestedIp>,
+    /// `GATEWAY`: the gateways of the subnets that they lie in, separated by commas; for `static` alone.
+    pub gateways: Vec<IpAddr>,
     /// `MAC`: the hardware address of the container's interface.
     pub mac: Option<MacAddr>,
     /// `K8S_POD_NAMESPACE`: the pod's namespace, for people to read.
@@ -26,7 +29,7 @@ pub struct Args {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {key} in CNI_ARGS: {value:?}")]
 pub struct ArgsError {
-    /// The key: `IP` or `MAC`.
+    /// The key: `IP`, `GATEWAY` or `MAC`.
     pub key: &'static str,
     /// What stands after it.
     pub value: String,
@@ -46,6 +49,7 @@ impl Args {
             let (key, value) = pair.split_once('=').map_or((pair, None), |(key, value)| (key, Some(value)));
             match key {
                 "IP" => args.ips = known("IP", value, list)?,
+                "GATEWAY" => args.gateways = known("GATEWAY", value, list)?,
                 "MAC" => args.mac = known("MAC", value, |mac| mac.parse().ok().map(Some))?,
                 "K8S_POD_NAMESPACE" => args.pod_namespace = text_of(value),
                 "K8S_POD_NAME" => args.pod_name = text_of(value),
@@ -77,7 +81,7 @@ fn known<T: Default>(
 
 /// The values in a list separated by commas.
 fn list<T: FromStr>(values: &str) -> Option<Vec<T>> {
-    values.split(',').map(|value| value.parse().ok()).collect()
+    values.split(',').map(|value| value.trim().parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -102,9 +106,11 @@ mod tests {
 
     #[test]
     fn lists_and_repetitions() {
-        let args = Args::parse("IP=10.0.0.1;IP=10.0.0.2/24,2001:db8::1;MAC=").unwrap();
+        let args = Args::parse("IP=10.0.0.1;IP=10.0.0.2/24, 2001:db8::1;MAC=").unwrap();
         assert_eq!(args.ips, ["10.0.0.2/24".parse().unwrap(), "2001:db8::1".parse().unwrap()]);
         assert_eq!(args.mac, None);
+        let args = Args::parse("GATEWAY=10.0.0.1,fd00::1").unwrap();
+        assert_eq!(args.gateways, ["10.0.0.1".parse::<IpAddr>().unwrap(), "fd00::1".parse().unwrap()]);
     }
 
     #[test]
@@ -121,6 +127,7 @@ mod tests {
             ("IP=10.0.0", "IP", "10.0.0"),
             ("IP=a=b", "IP", "a=b"),
             ("IP=10.0.0.1,", "IP", "10.0.0.1,"),
+            ("GATEWAY=10.0.0.1/24", "GATEWAY", "10.0.0.1/24"),
             ("MAC=0", "MAC", "0"),
             ("MAC=02:11:22:33:44:55,x", "MAC", "02:11:22:33:44:55,x"),
         ];

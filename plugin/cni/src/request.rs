@@ -62,6 +62,8 @@ pub struct Network {
     pub version: Version,
     /// The whole configuration, an object; [`json::decode`] reads it.
     pub config: Value,
+    /// The same as it came, for the plugins that this one runs.
+    pub text: Vec<u8>,
     /// The directories of `CNI_PATH`, in which to look for other plugins.
     pub plugin_dirs: Vec<PathBuf>,
 }
@@ -143,7 +145,7 @@ impl Request {
         environment: &Environment,
         read_stdin: impl FnOnce() -> io::Result<Vec<u8>>,
     ) -> Result<Self, RequestError> {
-        let config = || parse_config(read_stdin);
+        let config = || read_config(read_stdin);
         let command = match environment.command()? {
             Ok(command) => command,
             Err(unknown) => {
@@ -181,11 +183,11 @@ impl Network {
     fn new(
         command: Command,
         plugin_dirs: Vec<PathBuf>,
-        (name, config): (NetworkName, Value),
+        Stdin { name, config, text }: Stdin,
     ) -> Result<Self, RequestError> {
         let declared: DeclaredVersion = json::decode(&config).map_err(RequestError::DecodeVersion)?;
         let version = Version::for_command(command, &declared.cni_version)?;
-        Ok(Self { name, version, config, plugin_dirs })
+        Ok(Self { name, version, config, text, plugin_dirs })
     }
 
     /// The result of the plugins before this one, or of the whole list where the runtime hands an
@@ -203,13 +205,9 @@ impl Network {
 }
 
 impl Attachment {
-    fn new(
-        command: Command,
-        variables: AttachmentVariables,
-        config: (NetworkName, Value),
-    ) -> Result<Self, RequestError> {
+    fn new(command: Command, variables: AttachmentVariables, stdin: Stdin) -> Result<Self, RequestError> {
         let AttachmentVariables { container_id, ifname, args, plugin_dirs, netns_override } = variables;
-        let network = Network::new(command, plugin_dirs, config)?;
+        let network = Network::new(command, plugin_dirs, stdin)?;
         Ok(Self { network, container_id, ifname, raw_args: args, netns_override })
     }
 
@@ -240,14 +238,19 @@ struct DeclaredVersion {
     cni_version: String,
 }
 
-/// Reads standard input as far as every command but VERSION does, known or not.
-fn parse_config(
-    read_stdin: impl FnOnce() -> io::Result<Vec<u8>>,
-) -> Result<(NetworkName, Value), RequestError> {
-    let stdin = read_stdin().map_err(RequestError::Read)?;
-    let config: Value = serde_json::from_slice(&stdin).map_err(RequestError::Json)?;
+/// Standard input, as far as every command but VERSION reads it.
+struct Stdin {
+    name: NetworkName,
+    config: Value,
+    text: Vec<u8>,
+}
+
+/// Reads standard input for a command, known or not.
+fn read_config(read_stdin: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<Stdin, RequestError> {
+    let text = read_stdin().map_err(RequestError::Read)?;
+    let config: Value = serde_json::from_slice(&text).map_err(RequestError::Json)?;
     let declared: DeclaredName = json::decode(&config).map_err(RequestError::Decode)?;
-    Ok((NetworkName::new(declared.name)?, config))
+    Ok(Stdin { name: NetworkName::new(declared.name)?, config, text })
 }
 
 #[cfg(test)]

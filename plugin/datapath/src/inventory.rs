@@ -1,11 +1,13 @@
-//! The pods that this node has links of.
+//! The pods that this node has links of, and the addresses that are its own.
+
+use std::net::IpAddr;
 
 use netlink_packet_route::link::InfoKind;
 
 use crate::{
     Label, MacAddr,
     netlink::{NetlinkError, Protocol, Socket},
-    rtnl::link,
+    rtnl::{link, route},
 };
 
 /// A host link that carries an owner's label.
@@ -36,4 +38,9 @@ pub fn links() -> Result<Vec<PodLink>, NetlinkError> {
     let mut links: Vec<_> = labelled.collect();
     links.sort_by_key(|link| link.index);
     Ok(links)
+}
+
+/// Whether the node itself has an address: packets to it go no further.
+pub fn is_local(address: IpAddr) -> Result<bool, NetlinkError> {
+    route::is_local(&mut Socket::open(Protocol::Route)?, address)
 }

@@ -32,7 +32,7 @@ mod verify;
 pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
 pub use host_port::{HostPort, HostPorts, Transport};
-pub use inventory::{PodLink, links};
+pub use inventory::{PodLink, is_local, links};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};

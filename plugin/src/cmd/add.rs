@@ -13,15 +13,16 @@ use podnet_datapath::{Applied, ApplyError, LinkName, LinkPrefix, Netns, Owner, P
 
 use super::{open_sandbox, owner, pod_link, taken};
 use crate::error::{Error, chain};
-use crate::ipam;
+use crate::ipam::Grant;
 use crate::mode::kubenet;
-use crate::record::{Entry, Lease, Record, RecordError, Registry, Reserved};
+use crate::record::{Entry, Record, RecordError, Registry, Reserved};
 use crate::settings::Settings;
 
 /// Adds the attachment and returns the result in the configuration's version.
 pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error> {
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
+    settings.ipam.locate()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
     let ifname = pod_link(attachment)?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
@@ -71,33 +72,36 @@ impl Job<'_> {
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let Settings { kubenet, ipam, .. } = &self.settings;
-        let reserved = Reserved {
-            leases: ipam.allocate(&self.owner)?,
-            data_dir: ipam.data_dir().to_owned(),
+        let grant = ipam.allocate(&self.owner)?;
+        let record = record.holding(Reserved {
+            leases: grant.leases.clone(),
+            data_dir: ipam.data_dir().map(ToOwned::to_owned),
+            routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
             host_ports: kubenet.host_ports.clone(),
-        };
-        let record = record.holding(reserved.clone());
+        });
         let rules = record.rules();
         let connected = entry
             .replace(record)
             .map_err(Error::from)
-            .and_then(|()| self.connect(&reserved.leases, &rules, answer));
-        connected.inspect_err(|_| self.undo("the reservation", ipam::release(&self.owner, &reserved)))
+            .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, self.registry))
+            .and_then(|()| self.connect(&grant, &rules, answer));
+        connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
     fn connect(
         &self,
-        leases: &[Lease],
+        Grant { leases, routes, dns }: &Grant,
         rules: &PodRules,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        let Settings { kubenet: config, ipam, dns } = &self.settings;
-        let routes = kubenet::routes(config, leases, ipam.routes());
+        let config = &self.settings.kubenet;
+        config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
+        let routes = kubenet::routes(config, leases, routes.clone());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
         let made = self.make(&network).and_then(|made| {
             let result = kubenet::result(&network, &made, self.netns, leases, routes);
-            answer(AddResult { dns: dns.clone(), ..result })
+            answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
         });
         made.inspect_err(|error| {
             // The links of an attachment that was there before are not this ADD's to remove.

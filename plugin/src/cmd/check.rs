@@ -1,6 +1,6 @@
 //! CHECK: compares what is with what ADD made, and names every difference at once.
 
-use podnet_cni::{AddResult, Attachment, IpConfig};
+use podnet_cni::{AddResult, Attachment, IpConfig, Route};
 use podnet_datapath::{Owner, verify};
 
 use super::{open_sandbox, owner, pod_link};
@@ -18,21 +18,21 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let ifname = pod_link(attachment)?;
     let answered = previous.as_ref().map(|result| Answered { result, ifname: ifname.as_str(), netns });
     let recorded = recorded(&owner)?;
-    let leases = leases(&owner, recorded.as_ref(), answered.as_ref())?;
-    if let Some(reserved) = recorded {
+    if let Some(reserved) = &recorded {
         // A runtime need not repeat at CHECK what it asked for at ADD.
-        settings.kubenet.host_ports = reserved.host_ports;
+        settings.kubenet.host_ports = reserved.host_ports.clone();
     }
+    let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
     let Settings { kubenet: config, ipam, .. } = &settings;
-    let routes = kubenet::routes(config, &leases, ipam.routes());
+    let routes = kubenet::routes(config, &leases, ipam.routes().unwrap_or(given_routes));
     let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes);
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
         network.veth.pod_mac = mac;
     }
     let mut differences: Vec<String> = Vec::new();
     differences.extend(verify(&network, &sandbox)?.iter().map(ToString::to_string));
-    differences.extend(ipam.check(&owner, &leases)?.iter().map(ToString::to_string));
+    differences.extend(ipam.check(&owner, &leases)?);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
 }
@@ -45,21 +45,21 @@ fn recorded(owner: &Owner) -> Result<Option<Reserved>, Error> {
     }
 }
 
-/// The pod's addresses: by the record, else by what ADD answered.
-fn leases(
+/// The pod's addresses, and the routes where only IPAM knows them: by the record, else by what ADD answered.
+fn given(
     owner: &Owner,
-    recorded: Option<&Reserved>,
+    recorded: Option<Reserved>,
     answered: Option<&Answered<'_>>,
-) -> Result<Vec<Lease>, Error> {
-    let leases = match (recorded, answered) {
-        (Some(reserved), _) => reserved.leases.clone(),
-        (None, Some(answered)) => answered.leases(),
-        (None, None) => Vec::new(),
+) -> Result<(Vec<Lease>, Vec<Route>), Error> {
+    let (leases, routes) = match (recorded, answered) {
+        (Some(reserved), _) => (reserved.leases, reserved.routes),
+        (None, Some(answered)) => (answered.leases(), answered.result.routes.clone()),
+        (None, None) => Default::default(),
     };
     if leases.is_empty() {
         return Err(Error::Unknown { path: format!("{ATTACHMENTS}/{}", owner.id()) });
     }
-    Ok(leases)
+    Ok((leases, routes))
 }
 
 /// The final result of the list, of which the pod's interface is ours. Later plugins may have changed its hardware

@@ -10,10 +10,11 @@ use std::time::SystemTime;
 use podnet_cni::{Network, ValidAttachments};
 use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::{Owner, OwnerId, links, nft};
-use podnet_host_local::{ReservationOwner, Store};
+use podnet_host_local::ReservationOwner;
 
-use super::del::{data_dirs, detach};
+use super::del::detach;
 use crate::error::Error;
+use crate::ipam;
 use crate::record::{Entry, RecordError, Registry};
 
 /// Removes leftovers. Without a list of valid attachments nothing is known to be one.
@@ -82,14 +83,14 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, Some(&self.network.config));
+        let errors = detach(owner, entry, self.network);
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
         }
     }
 
-    /// Releases reservations that have neither record nor link.
+    /// Has IPAM release what has neither record nor link.
     fn release(&mut self) {
         let name = self.network.name.as_str();
         let is_valid = |owner: &ReservationOwner| match owner.ifname() {
@@ -99,13 +100,6 @@ impl Collection<'_> {
             }
             None => self.valid.contains_container(owner.container_id()),
         };
-        for dir in data_dirs(std::iter::once(&self.network.config)) {
-            let collected = Store::new(&dir, name)
-                .and_then(|store| podnet_host_local::gc(&store, &is_valid, self.started));
-            match collected {
-                Ok(collected) => self.errors.extend(collected.errors.into_iter().map(Error::from)),
-                Err(error) => self.errors.push(error.into()),
-            }
-        }
+        self.errors.extend(ipam::collect(self.network, &is_valid, self.started));
     }
 }

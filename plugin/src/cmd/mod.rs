@@ -29,8 +29,8 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// Takes back an attachment whose result could not be delivered.
-pub(crate) fn retract(owner: &Owner) {
-    if let Err(error) = del::remove_attachment(owner, None) {
+pub(crate) fn retract(attachment: &Attachment) {
+    if let Err(error) = del::remove_attachment(attachment) {
         tracing::warn!(error = chain(&error), "cannot take back the attachment");
     }
 }
@@ -43,7 +43,7 @@ fn serve(environment: &Environment) -> Result<Outcome, Error> {
     match request {
         Request::Add { attachment, netns } => {
             let result = add::add(&attachment, &netns)?;
-            return Ok(Outcome { made: Some(owner(&attachment)), ..Outcome::success(result) });
+            return Ok(Outcome { made: Some(Box::new(attachment)), ..Outcome::success(result) });
         }
         Request::Version => return Ok(Outcome::success(VersionReply::new().to_json())),
         Request::Check { attachment, netns } => check::check(&attachment, &netns)?,

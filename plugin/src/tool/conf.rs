@@ -1,5 +1,6 @@
 //! `podnet conf FILE`: what is wrong with a network configuration, before a runtime finds out.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::{Form, json};
 use crate::error::chain;
+use crate::ipam;
 use crate::netconf::NetConf;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
@@ -80,9 +82,13 @@ fn is_podnet(plugin: &Value) -> bool {
 /// First the entry's shape, all of it; then, where that is good, its meaning.
 fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str, plugin: &Value) {
     let inspection = inspect::<NetConf>(plugin);
-    findings.unknown.extend(inspection.unknown.iter().map(|unknown| format!("{path}.{unknown}")));
-    if !inspection.errors.is_empty() {
-        findings.errors.extend(inspection.errors.iter().map(|error| format!("{path}.{}", chain_of(error))));
+    let (ipam_errors, ipam_unknown) = ipam::inspect_shape(plugin);
+    let unknown = inspection.unknown.iter().map(ToString::to_string).chain(ipam_unknown);
+    let sorted: BTreeSet<String> = unknown.map(|unknown| format!("{path}.{unknown}")).collect();
+    findings.unknown.extend(sorted);
+    if !inspection.errors.is_empty() || !ipam_errors.is_empty() {
+        let errors = inspection.errors.iter().chain(&ipam_errors);
+        findings.errors.extend(errors.map(|error| format!("{path}.{}", chain_of(error))));
         return;
     }
     let Ok(network_name) = NetworkName::new(name) else { return };
@@ -90,6 +96,7 @@ fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str,
         name: network_name,
         version: Version::from_name(version).unwrap_or(Version::V0_1_0),
         config: plugin.clone(),
+        text: Vec::new(),
         plugin_dirs: Vec::new(),
     };
     if let Err(error) = Settings::read(&network, &Args::default()) {

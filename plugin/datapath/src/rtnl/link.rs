@@ -22,6 +22,11 @@ const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+/// `IN6_ADDR_GEN_MODE_NONE` of `linux/if_link.h`.
+const NO_ADDRESS: u8 = 1;
+const AF_INET6: u16 = 10;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
@@ -45,6 +50,8 @@ pub(crate) struct Link {
     /// The driver's name, for example `veth`; a physical link has none.
     pub(crate) kind: Option<String>,
     pub(crate) port: Port,
+    /// The kernel gives the link an IPv6 link-local address of its own.
+    pub(crate) makes_link_local: bool,
 }
 
 /// The state of a link as a port of a bridge; all false where it is none.
@@ -98,6 +105,14 @@ fn get(socket: &mut Socket, what: String, mut message: LinkMessage) -> Result<Op
     }
 }
 
+/// Reads the per-family part; without IPv6 in the kernel there is none of that family.
+fn makes_link_local(families: &[u8]) -> bool {
+    attributes(families)
+        .filter(|(family, _)| *family == AF_INET6)
+        .flat_map(|(_, inet6)| attributes(inet6))
+        .any(|(kind, mode)| kind == IFLA_INET6_ADDR_GEN_MODE && mode != [NO_ADDRESS])
+}
+
 impl Link {
     /// Reads `RTM_NEWLINK`; `None` where the header is cut off.
     pub(crate) fn parse(reply: &Reply) -> Option<Self> {
@@ -114,6 +129,7 @@ impl Link {
                 IFLA_MASTER => link.master = value::number(value),
                 IFLA_IFALIAS => link.alias = value::text(value),
                 IFLA_LINKINFO => link.read_info(value),
+                IFLA_AF_SPEC => link.makes_link_local = makes_link_local(value),
                 _ => {}
             }
         }

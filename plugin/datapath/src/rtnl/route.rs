@@ -47,18 +47,18 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// Whether this is the wanted route; what the wish leaves open is the kernel's default.
+    /// Whether this is the wanted route; what the wish leaves open is the kernel's default, but for the table: plugins
+    /// behind us in a list (sbr) move the routes of a pod to one of their own.
     pub(crate) fn satisfies(&self, wanted: &Route) -> bool {
         let found = &self.route;
         let is_v4 = wanted.dst.addr().is_ipv4();
         let priority = wanted.priority.unwrap_or(if is_v4 { 0 } else { IPV6_PRIORITY });
-        let table = wanted.table.unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN));
         // The kernel keeps no scope for IPv6 routes.
         let scope = if is_v4 { scope(wanted).into() } else { found.scope.unwrap_or_default() };
         found.dst == wanted.dst.trunc()
             && found.via == wanted.via
             && found.priority == Some(priority)
-            && found.table == Some(table)
+            && (wanted.table.is_none() || found.table == wanted.table)
             && found.scope == Some(scope)
             && (wanted.mtu.is_none() || found.mtu == wanted.mtu)
             && (wanted.advmss.is_none() || found.advmss == wanted.advmss)
@@ -122,12 +122,17 @@ pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(
     wait_until("an IPv6 address does not work", || is_local(socket, address))
 }
 
-/// Whether packets to the address are for the namespace itself.
+/// How the kernel answers for an address that no route leads to, or one of the types unreachable, prohibit, blackhole and
+/// throw (`fib_props` in the kernel's `net/ipv4/fib_semantics.c`): others mark the pods' whole network so.
+const LEADS_NOWHERE: [Errno; 5] =
+    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL, Errno::EAGAIN];
+
+/// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    let host = IpNet::from(address);
     let mut message = RouteMessage::default();
-    message.header.address_family =
-        if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+    message.header.address_family = family(host);
+    message.header.destination_prefix_length = host.prefix_len();
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
@@ -135,7 +140,7 @@ pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Net
             let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
             Ok(replies.iter().any(is_local))
         }
-        Err(error) if matches!(error.errno(), Some(Errno::ENETUNREACH | Errno::EHOSTUNREACH)) => Ok(false),
+        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(false),
         Err(error) => Err(error),
     }
 }

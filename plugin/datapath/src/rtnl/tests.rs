@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        InfoBridgePort, InfoKind, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoKind, InfoPortData, InfoPortKind,
+        LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
     },
 };
 use proptest::prelude::*;
@@ -40,6 +41,9 @@ fn a_bridge_port_is_read_whole() {
         LinkAttribute::Link(3),
         LinkAttribute::Controller(4),
         LinkAttribute::IfAlias("whose".to_owned()),
+        LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
+            In6AddrGenMode::Eui64,
+        )])]),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::PortKind(InfoPortKind::Bridge),
@@ -60,6 +64,7 @@ fn a_bridge_port_is_read_whole() {
         alias: Some("whose".to_owned()),
         kind: Some("veth".to_owned()),
         port: Port { is_forwarding: true, hairpin: true },
+        makes_link_local: true,
     };
     assert_eq!(Link::parse(&reply(message)), Some(expected));
 }
@@ -98,12 +103,12 @@ fn a_wish_is_met_only_by_its_own_route() {
         Route { mtu: Some(1401), ..wanted.clone() },
         Route { advmss: Some(1), ..wanted.clone() },
         Route { priority: None, ..wanted.clone() },
-        Route { table: None, ..wanted.clone() },
+        Route { table: Some(254), ..wanted.clone() },
         Route { scope: Some(253), ..wanted.clone() },
     ] {
         assert!(!installed.satisfies(&other), "{other}");
     }
-    assert!(installed.satisfies(&Route { mtu: None, advmss: None, ..wanted }));
+    assert!(installed.satisfies(&Route { mtu: None, advmss: None, table: None, ..wanted }));
 }
 
 #[test]

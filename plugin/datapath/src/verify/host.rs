@@ -66,6 +66,9 @@ pub(super) fn end(
         let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
         differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
     }
+    if link.makes_link_local {
+        differences.note(format!("IPv6 link-local address of {object}"), "none", "one from the kernel");
+    }
     if let Some(mtu) = wanted.veth.mtu {
         differences.compare(format!("MTU of {object}"), &mtu, &link.mtu);
     }
