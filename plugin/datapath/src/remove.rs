@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use crate::{
     Label, LinkName, LinkPrefix, Owner, conntrack,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError, PodRules},
+    nft::{self, NftError, NodePort, PodRules},
     rtnl::{
         change,
         link::{self, Link},
@@ -53,18 +53,21 @@ pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Re
         remove_rules(owner, known, &mut netfilter)
     };
     let udp_ports = rules.as_ref().map(|rules| &*rules.udp_ports).unwrap_or_default();
-    let link = thread::scope(|scope| {
-        // It takes about as long as the link's deletion.
-        if !udp_ports.is_empty() {
-            let forget = || conntrack::forget(udp_ports);
-            if thread::Builder::new().spawn_scoped(scope, forget).is_err() {
-                forget();
-            }
-        }
-        remove_link(owner, prefix)
-    });
+    let remove_link = || remove_link(owner, prefix);
+    let link = if udp_ports.is_empty() { remove_link() } else { while_forgetting(udp_ports, remove_link) };
     drop(netfilter);
     Ok(Removed { elements: rules?.elements, link: link? })
+}
+
+/// Both take about as long.
+fn while_forgetting<T>(udp_ports: &[NodePort], work: impl FnOnce() -> T) -> T {
+    let forget = || conntrack::forget(udp_ports);
+    thread::scope(|scope| {
+        if thread::Builder::new().spawn_scoped(scope, forget).is_err() {
+            forget();
+        }
+        work()
+    })
 }
 
 fn remove_rules(
