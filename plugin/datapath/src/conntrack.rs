@@ -52,6 +52,9 @@ const BY_DESTINATION: u32 = 1 << 5;
 ///
 /// The kernel walks its whole table for each family, some 10 ms where that has 262,144 buckets, so both walk at once.
 pub(crate) fn forget(ports: &[NodePort]) {
+    if ports.is_empty() {
+        return;
+    }
     let (ipv4, ipv6): (Vec<_>, Vec<_>) = ports.iter().copied().partition(|port| port.is_ipv4);
     let forget_ipv6 = || log(forget_family(false, &ipv6));
     thread::scope(|scope| {
