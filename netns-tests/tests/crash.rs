@@ -10,6 +10,7 @@ use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::tracer::{self, End, Failed};
 use podnet_netns_tests::{ensure, ensure_eq, reply};
+use serde_json::json;
 
 use crate::differences::NOT_CRASH_SAFE;
 use crate::table::{self, Scene};
@@ -27,6 +28,15 @@ pub(crate) fn cases() -> Vec<Case> {
 /// More findings than these say nothing new.
 const SHOWN: usize = 5;
 
+/// A network whose pods have everything that podnet makes: masquerading and host ports, one of them of UDP.
+fn ruled(scene: Scene) -> Result<Network, Failure> {
+    let ports = json!([
+        {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+        {"hostPort": 53, "containerPort": 53, "protocol": "udp"},
+    ]);
+    Ok(scene.network()?.with("/ipMasq", true).with("/runtimeConfig", json!({ "portMappings": ports })))
+}
+
 /// One verb for one pod, ready to be started under a tracer.
 fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), Failure> {
     Ok((network.command(0, verb, Some(pod))?, network.config(0, &[])?.to_string().into_bytes()))
@@ -35,7 +45,7 @@ fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), 
 /// Kills `verb` at its first system call, then at its second, until it ends before the kill.
 /// After each, one DEL has to leave the node and the pod's namespace as they were.
 fn killed(scene: Scene, verb: &str) -> Outcome {
-    let network = scene.network()?.with("/ipMasq", true);
+    let network = ruled(scene)?;
     table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
@@ -115,7 +125,8 @@ const FAULTS: [(&str, &str); 4] = [
 
 /// A failed ADD has left nothing, without any DEL; one that succeeded all the same is complete.
 fn add_with_every_call_failing_once(scene: Scene) -> Outcome {
-    let network = scene.settled()?;
+    let network = ruled(scene)?;
+    table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
     for (names, errno) in FAULTS {

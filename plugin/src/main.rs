@@ -6,6 +6,7 @@
 mod cmd;
 mod error;
 mod exec;
+mod host_ports;
 mod ipam;
 mod logging;
 mod mode;

@@ -34,15 +34,15 @@ fn ranges_in_gos_names_are_seen() {
 }
 
 #[test]
-fn host_ports_are_refused_by_name_and_not_passed_over() {
+fn host_ports_are_read_in_every_runtimes_spelling() {
     for mapping in [
-        json!({"HostPort": 18081, "ContainerPort": 8080, "Protocol": "tcp", "HostIP": ""}),
-        json!({"hostPort": 18080, "containerPort": 80, "protocol": "tcp"}),
+        json!({"HostPort": 0, "ContainerPort": 8080, "Protocol": "tcp", "HostIP": ""}),
+        json!({"hostPort": 0, "containerPort": 80, "protocol": "tcp"}),
     ] {
         for member in ["portMappings", "PortMappings", "portmappings"] {
             let config = with_runtime_config(json!({member: [mapping.clone()]}));
             let reply = call("ADD").config(&config).reply().unwrap();
-            assert_refused(&reply, 2, &["runtimeConfig.portMappings", &mapping.to_string()]);
+            assert_refused(&reply, 7, &["runtimeConfig.portMappings[0].hostPort", "1 to 65535"]);
         }
     }
 }

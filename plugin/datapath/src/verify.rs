@@ -5,12 +5,13 @@
 
 mod host;
 mod pod;
+mod rules;
 
 use crate::{
     Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
     difference::Differences,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError},
+    nft::NftError,
     sysctl,
 };
 
@@ -26,7 +27,7 @@ pub enum VerifyError {
     /// A kernel parameter could not be read.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
-    /// The masquerade rules could not be read.
+    /// The rules could not be read.
     #[error(transparent)]
     Nft(#[from] NftError),
 }
@@ -39,12 +40,7 @@ pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, Ver
     let host_end = host::end(&mut socket, wanted, bridge.as_ref(), &mut differences)?;
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
     forwarding(wanted.forwarding, &mut differences)?;
-    if wanted.masquerade {
-        let mut netfilter = Socket::open(Protocol::Netfilter)?;
-        for missing in nft::masquerade::check(&mut netfilter, &wanted.owner, &wanted.addresses)? {
-            differences.note("masquerade", "present", missing);
-        }
-    }
+    rules::verify(wanted, &mut differences)?;
     Ok(differences.0)
 }
 

@@ -6,18 +6,23 @@ use podnet_datapath::{Owner, verify};
 use super::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::mode::kubenet;
-use crate::record::{ATTACHMENTS, Lease, Registry};
+use crate::record::{ATTACHMENTS, Lease, Registry, Reserved};
 use crate::settings::Settings;
 
 /// Verifies the attachment.
 pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
-    let settings = Settings::read(&attachment.network, &attachment.args()?)?;
+    let mut settings = Settings::read(&attachment.network, &attachment.args()?)?;
     let previous = attachment.network.prev_result()?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
     let owner = owner(attachment);
     let ifname = pod_link(attachment)?;
     let answered = previous.as_ref().map(|result| Answered { result, ifname: ifname.as_str(), netns });
-    let (leases, given_routes) = given(&owner, answered.as_ref())?;
+    let recorded = recorded(&owner)?;
+    if let Some(reserved) = &recorded {
+        // A runtime need not repeat at CHECK what it asked for at ADD.
+        settings.kubenet.host_ports = reserved.host_ports.clone();
+    }
+    let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
     let Settings { kubenet: config, ipam, .. } = &settings;
     let routes = kubenet::routes(config, &leases, ipam.routes().unwrap_or(given_routes));
@@ -32,12 +37,20 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
 }
 
+/// What the record says that ADD made.
+fn recorded(owner: &Owner) -> Result<Option<Reserved>, Error> {
+    match Registry::open()? {
+        Some(registry) => Ok(registry.read(owner.id())?.and_then(|record| record.reserved)),
+        None => Ok(None),
+    }
+}
+
 /// The pod's addresses, and the routes where only IPAM knows them: by the record, else by what ADD answered.
-fn given(owner: &Owner, answered: Option<&Answered<'_>>) -> Result<(Vec<Lease>, Vec<Route>), Error> {
-    let recorded = match Registry::open()? {
-        Some(registry) => registry.read(owner.id())?.and_then(|record| record.reserved),
-        None => None,
-    };
+fn given(
+    owner: &Owner,
+    recorded: Option<Reserved>,
+    answered: Option<&Answered<'_>>,
+) -> Result<(Vec<Lease>, Vec<Route>), Error> {
     let (leases, routes) = match (recorded, answered) {
         (Some(reserved), _) => (reserved.leases, reserved.routes),
         (None, Some(answered)) => (answered.leases(), answered.result.routes.clone()),

@@ -51,8 +51,8 @@ fn refuse_own_namespace(netns: Option<&str>, netns_override: bool) -> Result<(),
 /// `entry`: the record, locked, where there is one; `network`: the configuration of this call.
 pub(super) fn detach(owner: &Owner, entry: Option<Entry<'_>>, network: &Network) -> Vec<Error> {
     let record = entry.as_ref().and_then(Entry::record);
-    let masqueraded = record.map(Record::masqueraded);
-    if let Err(error) = remove(owner, LinkPrefix::VETH, masqueraded.as_deref()) {
+    let rules = record.map(Record::rules);
+    if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref()) {
         return vec![error.into()];
     }
     let mut errors = ipam::release(owner, record, network);

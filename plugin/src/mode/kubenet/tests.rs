@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
     Lease { address: address.parse().unwrap(), gateway: gateway.parse().unwrap() }
@@ -19,6 +20,7 @@ fn config() -> Kubenet {
         is_default_gateway: true,
         force_address: false,
         ip_masq: false,
+        host_ports: PortMappings::default(),
         mac: None,
     }
 }
