@@ -3,6 +3,7 @@
 //! Started by a container runtime it is a CNI plugin; by hand, with arguments, the node's tool. This file is the only
 //! one that writes stdout: whatever happens, a runtime finds there one JSON document or nothing.
 
+mod bandwidth;
 mod cmd;
 mod error;
 mod exec;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::bandwidth::{Annotations, Bandwidth, Members};
 use crate::host_ports::{self, PortMappings};
 use crate::logging::Level;
 
@@ -59,6 +60,12 @@ pub(crate) struct NetConf {
     pub(crate) portmap_backend: Option<String>,
     /// Whether host ports work from the node itself and from the pod's own subnet; true.
     pub(crate) snat: Option<bool>,
+    /// Bits a second that the pod may receive, and bits at once; 0: as many as it likes.
+    pub(crate) ingress_rate: Option<u64>,
+    pub(crate) ingress_burst: Option<u64>,
+    /// The same for what it sends.
+    pub(crate) egress_rate: Option<u64>,
+    pub(crate) egress_burst: Option<u64>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
     /// Seconds that one call of an executed IPAM plugin may take; 90.
@@ -76,6 +83,8 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
+    pub(crate) shaped_subnets: Vec<Value>,
+    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -86,7 +95,10 @@ pub(crate) struct RuntimeConfig {
     pub(crate) ips: Vec<RequestedIp>,
     pub(crate) ip_ranges: Vec<Vec<podnet_host_local::RangeConfig>>,
     pub(crate) port_mappings: Vec<host_ports::Entry>,
-    pub(crate) bandwidth: Option<Value>,
+    pub(crate) bandwidth: Option<Members>,
+    /// All of the pod's, where the runtime passes nothing more exact.
+    #[serde(rename = "io.kubernetes.cri.pod-annotations")]
+    pub(crate) pod_annotations: Annotations,
     pub(crate) dns: RuntimeDns,
 }
 
@@ -174,6 +186,7 @@ pub(crate) struct Kubenet {
     pub(crate) force_address: bool,
     pub(crate) ip_masq: bool,
     pub(crate) host_ports: PortMappings,
+    pub(crate) bandwidth: Bandwidth,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
 }
@@ -216,6 +229,7 @@ impl NetConf {
             force_address: self.force_address.unwrap_or(false),
             ip_masq: self.ip_masq.unwrap_or(false),
             host_ports: self.host_ports()?,
+            bandwidth: self.bandwidth()?,
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
     }
@@ -258,13 +272,20 @@ impl NetConf {
         if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
             return Err(ConfigError::unsupported(member, "true"));
         }
+        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
+        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
+        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
+    }
+
+    fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
+        let configured = Members {
+            ingress_rate: self.ingress_rate,
+            ingress_burst: self.ingress_burst,
+            egress_rate: self.egress_rate,
+            egress_burst: self.egress_burst,
+        };
         let runtime = &self.runtime_config;
-        match &runtime.bandwidth {
-            Some(bandwidth) => {
-                Err(ConfigError::unsupported("runtimeConfig.bandwidth", bandwidth.to_string()))
-            }
-            None => Ok(()),
-        }
+        Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
     }
 
     fn host_ports(&self) -> Result<PortMappings, ConfigError> {
@@ -335,6 +356,7 @@ mod tests {
             force_address: false,
             ip_masq: false,
             host_ports: PortMappings { ports: Vec::new(), snat: true },
+            bandwidth: Bandwidth::default(),
             mac: None,
         };
         assert_eq!(kubenet, expected);
@@ -392,10 +414,8 @@ mod tests {
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
             (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-            (
-                json!({"runtimeConfig": {"bandwidth": {"IngressRate": 1}}}),
-                "unsupported field runtimeConfig.bandwidth: {\"IngressRate\":1}",
-            ),
+            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
+            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

@@ -33,6 +33,7 @@ use podnet_datapath::{Owner, OwnerId, nft::PodRules};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bandwidth::Bandwidth;
 use crate::host_ports::PortMappings;
 
 /// Where the records lie: root only, gone with the boot, as pods are.
@@ -80,6 +81,9 @@ pub(crate) struct Reserved {
     /// The node's ports that lead to the pod.
     #[serde(default, skip_serializing_if = "PortMappings::is_empty")]
     pub(crate) host_ports: PortMappings,
+    /// The pod's limits.
+    #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
+    pub(crate) bandwidth: Bandwidth,
 }
 
 /// An address of a pod.
@@ -113,6 +117,11 @@ impl Record {
             leases.flat_map(|reserved| &reserved.leases).map(|lease| lease.address).collect();
         let host_ports = self.reserved.as_ref().map(|reserved| reserved.host_ports.plan(&reserved.leases));
         PodRules::new(&self.owner(), &masqueraded, &host_ports.unwrap_or_default())
+    }
+
+    /// Whether ADD may have made a link for what the pod sends.
+    pub(crate) fn has_ifb(&self) -> bool {
+        self.reserved.as_ref().is_some_and(|reserved| reserved.bandwidth.limits_egress())
     }
 
     /// A record of the newest schema, without addresses.
@@ -417,6 +426,7 @@ mod tests {
             }],
             masqueraded: false,
             host_ports: PortMappings::default(),
+            bandwidth: Bandwidth::default(),
         };
         let new = record().holding(reserved);
         entry.replace(new.clone()).unwrap();

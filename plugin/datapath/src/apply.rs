@@ -1,8 +1,8 @@
 //! Making the kernel agree with a [`PodNetwork`], all or nothing.
 //!
 //! ```text
-//! host   bridge ─ pair ─ alias, hairpin ┐                        ┌ rules ─ forwarding ─ port ready ┐
-//! pod                                   └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
+//! host   bridge ─ pair ─ alias, hairpin, limits ┐                        ┌ rules ─ forwarding ─ port ready ┐
+//! pod                                           └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
 //! ```
 //!
 //! Each step that makes something notes how to take it back in [`Undo`]. A step that fails takes back what
@@ -13,6 +13,7 @@ mod error;
 mod pair;
 mod pod;
 mod rules;
+mod shaping;
 mod undo;
 
 use ipnet::IpNet;
@@ -71,6 +72,7 @@ fn make(
     let bridge = bridge::ensure(host, &wanted.bridge, undo)?;
     let mtu = wanted.veth.mtu.unwrap_or(bridge.mtu);
     let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
+    shaping::shape(host, wanted, &pair, mtu, undo)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     rules::add(wanted, undo)?;
     forward(wanted.forwarding)?;

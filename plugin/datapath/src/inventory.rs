@@ -27,6 +27,17 @@ pub struct PodLink {
     pub label: Label,
 }
 
+/// Whose the links on this node are, those that what pods send is queued at included.
+pub fn link_labels() -> Result<Vec<Label>, NetlinkError> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    let mut labels = Vec::new();
+    for kind in [InfoKind::Veth, InfoKind::Ifb] {
+        let links = link::list(&mut socket, kind)?;
+        labels.extend(links.iter().filter_map(|link| Label::parse(link.alias.as_deref()?)));
+    }
+    Ok(labels)
+}
+
 /// All links of pods on this node, in the order of their indices.
 pub fn links() -> Result<Vec<PodLink>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;

@@ -86,6 +86,9 @@ impl LinkPrefix {
     /// The prefix of links that are ports of a bridge.
     pub const VETH: Self = Self("veth");
 
+    /// The prefix of links that what a pod sends is queued at.
+    pub(crate) const IFB: Self = Self("ifb");
+
     /// The digits of an owner's id that fit behind the longest prefix.
     pub(crate) const DIGITS: usize = LONGEST - Self::VETH.0.len();
 

@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{HostPorts, LinkName, LinkPrefix, MacAddr, Owner, nft::PodRules};
+use crate::{HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, nft::PodRules};
 
 /// A pod's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct PodNetwork {
     pub masquerade: bool,
     /// The node's ports that lead to the pod.
     pub host_ports: HostPorts,
+    /// How fast the pod may send and receive.
+    pub shaping: Shaping,
 }
 
 impl PodNetwork {

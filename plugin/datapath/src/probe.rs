@@ -19,6 +19,8 @@ pub enum Feature {
     Veth,
     /// Ethernet bridges.
     Bridge,
+    /// Links that what a pod sends is queued at.
+    Ifb,
     /// The nftables engine.
     NfTables,
 }
@@ -28,6 +30,7 @@ impl std::fmt::Display for Feature {
         f.write_str(match self {
             Self::Veth => "veth links (CONFIG_VETH)",
             Self::Bridge => "bridges (CONFIG_BRIDGE)",
+            Self::Ifb => "ifb links (CONFIG_IFB)",
             Self::NfTables => "nf_tables (CONFIG_NF_TABLES)",
         })
     }
@@ -37,7 +40,9 @@ impl std::fmt::Display for Feature {
 pub fn probe() -> Result<Vec<Feature>, NetlinkError> {
     let mut lacking = Vec::new();
     let mut socket = Socket::open(Protocol::Route)?;
-    for (feature, kind) in [(Feature::Veth, InfoKind::Veth), (Feature::Bridge, InfoKind::Bridge)] {
+    let kinds =
+        [(Feature::Veth, InfoKind::Veth), (Feature::Bridge, InfoKind::Bridge), (Feature::Ifb, InfoKind::Ifb)];
+    for (feature, kind) in kinds {
         if !has_kind(&mut socket, kind)? {
             lacking.push(feature);
         }

@@ -2,9 +2,13 @@
 //!
 //! Both of the kernel's deletions end in an RCU grace period: `RTM_DELLINK` waits for it, an nftables
 //! transaction waits when its socket is closed. So the transaction is committed first, the link deleted
-//! next, and the socket closed last, when its period is over too.
+//! next, and the socket closed last, when its period is over too. A pair and an ifb go in one deletion, as a
+//! group of links: two take twice as long.
 
-use std::thread;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    thread,
+};
 
 use nix::errno::Errno;
 
@@ -41,11 +45,16 @@ pub struct Removed {
 /// Removes whatever the owner has on the node. What is missing is as good as removed.
 ///
 /// `known` is what the attachment's record says of the pod's rules, `None` where there is no record: then they are
-/// searched by their comments, which takes longer the more pods there are. A link or element that does not say it
-/// is the owner's stays.
+/// searched by their comments, which takes longer the more pods there are. Without `has_ifb` no ifb is looked for.
+/// A link or element that does not say it is the owner's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
-pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Result<Removed, RemoveError> {
+pub fn remove(
+    owner: &Owner,
+    prefix: LinkPrefix,
+    known: Option<&PodRules>,
+    has_ifb: bool,
+) -> Result<Removed, RemoveError> {
     let mut netfilter = None;
     let rules = if known.is_some_and(PodRules::is_empty) {
         Ok(nft::Removed::default())
@@ -53,8 +62,8 @@ pub fn remove(owner: &Owner, prefix: LinkPrefix, known: Option<&PodRules>) -> Re
         remove_rules(owner, known, &mut netfilter)
     };
     let udp_ports = rules.as_ref().map(|rules| &*rules.udp_ports).unwrap_or_default();
-    let remove_link = || remove_link(owner, prefix);
-    let link = if udp_ports.is_empty() { remove_link() } else { while_forgetting(udp_ports, remove_link) };
+    let remove_links = || remove_links(owner, prefix, has_ifb);
+    let link = if udp_ports.is_empty() { remove_links() } else { while_forgetting(udp_ports, remove_links) };
     drop(netfilter);
     Ok(Removed { elements: rules?.elements, link: link? })
 }
@@ -79,11 +88,28 @@ fn remove_rules(
     Ok(nft::remove(socket, owner.id(), known)?)
 }
 
-fn remove_link(owner: &Owner, prefix: LinkPrefix) -> Result<Option<LinkName>, NetlinkError> {
+/// Removes the host's end and the ifb, where there is one, and returns the host's end's name.
+fn remove_links(owner: &Owner, prefix: LinkPrefix, has_ifb: bool) -> Result<Option<LinkName>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
+    let host_end = owned(&mut socket, owner, prefix)?;
+    let ifb = if has_ifb { owned(&mut socket, owner, LinkPrefix::IFB)? } else { None };
+    let is_removed = match (&host_end, &ifb) {
+        (Some((_, host_end)), Some((_, ifb))) => delete_together(&mut socket, host_end, ifb)?,
+        (Some((_, link)), None) | (None, Some((_, link))) => delete(&mut socket, link)?,
+        (None, None) => false,
+    };
+    Ok(host_end.filter(|_| is_removed).map(|(name, _)| name))
+}
+
+/// The owner's link with this prefix.
+fn owned(
+    socket: &mut Socket,
+    owner: &Owner,
+    prefix: LinkPrefix,
+) -> Result<Option<(LinkName, Link)>, NetlinkError> {
     for name in owner.link_names(prefix) {
-        if link(&mut socket, owner, &name)? {
-            return Ok(Some(name));
+        if let Some(link) = link::by_name(socket, &name)?.filter(|link| is_owned(link, owner)) {
+            return Ok(Some((name, link)));
         }
     }
     Ok(None)
@@ -91,20 +117,51 @@ fn remove_link(owner: &Owner, prefix: LinkPrefix) -> Result<Option<LinkName>, Ne
 
 /// Deletes the link of this name if it is the owner's, and says whether it did.
 pub(crate) fn link(socket: &mut Socket, owner: &Owner, name: &LinkName) -> Result<bool, NetlinkError> {
-    let Some(link) = link::by_name(socket, name)?.filter(|link| is_owned(link, owner)) else {
-        return Ok(false);
-    };
-    match socket.execute(&change::delete(name.as_str(), link.index)) {
+    match link::by_name(socket, name)?.filter(|link| is_owned(link, owner)) {
+        Some(link) => delete(socket, &link),
+        None => Ok(false),
+    }
+}
+
+/// Deletes both in one grace period, by a group that they alone are in: its number is drawn now, and nobody else can
+/// know it.
+fn delete_together(socket: &mut Socket, host_end: &Link, ifb: &Link) -> Result<bool, NetlinkError> {
+    let group = random_group();
+    let requests = [
+        change::join_group(&host_end.name, host_end.index, group),
+        change::join_group(&ifb.name, ifb.index, group),
+        change::delete_group(group),
+    ];
+    match socket.batch(&requests) {
+        // The pod's namespace ended meanwhile, and the pair with it; the ifb may be gone or not.
+        Err(error) if error.errno() == Some(Errno::ENODEV) => {
+            let is_removed = delete(socket, host_end)?;
+            delete(socket, ifb)?;
+            Ok(is_removed)
+        }
+        deleted => deleted.map(|()| true),
+    }
+}
+
+/// Deletes a link; says whether it was there.
+fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
+    match socket.execute(&change::delete(&link.name, link.index)) {
         // The pod's namespace ended meanwhile, and the pair with it.
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(false),
         deleted => deleted.map(|()| true),
     }
 }
 
+/// A number above all that people give; the standard library's hashers start from the kernel's random numbers.
+fn random_group() -> u32 {
+    let [_, _, _, _, number @ ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    u32::from_ne_bytes(number) | 1 << 31
+}
+
 /// A link without alias is one whose maker was killed before the second message; its address tells whose it is.
 fn is_owned(link: &Link, owner: &Owner) -> bool {
     match link.alias.as_deref() {
-        None | Some("") => link.is_veth() && link.mac == Some(owner.mac()),
+        None | Some("") => (link.is_veth() || link.is_ifb()) && link.mac == Some(owner.mac()),
         Some(alias) => Label::parse(alias).is_some_and(|label| label.id == owner.id()),
     }
 }

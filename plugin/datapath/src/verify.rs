@@ -6,6 +6,7 @@
 mod host;
 mod pod;
 mod rules;
+mod shaping;
 
 use crate::{
     Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
@@ -38,6 +39,9 @@ pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, Ver
     let mut socket = Socket::open(Protocol::Route)?;
     let bridge = host::bridge(&mut socket, &wanted.bridge, &mut differences)?;
     let host_end = host::end(&mut socket, wanted, bridge.as_ref(), &mut differences)?;
+    if let Some(host_end) = &host_end {
+        shaping::verify(&mut socket, wanted, host_end, &mut differences)?;
+    }
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
     forwarding(wanted.forwarding, &mut differences)?;
     rules::verify(wanted, &mut differences)?;

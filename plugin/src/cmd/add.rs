@@ -79,6 +79,7 @@ impl Job<'_> {
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
             host_ports: kubenet.host_ports.clone(),
+            bandwidth: kubenet.bandwidth,
         });
         let rules = record.rules();
         let connected = entry
@@ -106,7 +107,8 @@ impl Job<'_> {
         made.inspect_err(|error| {
             // The links of an attachment that was there before are not this ADD's to remove.
             if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
-                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules)));
+                let has_ifb = config.bandwidth.limits_egress();
+                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules), has_ifb));
             }
         })
     }

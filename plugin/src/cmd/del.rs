@@ -52,7 +52,8 @@ fn refuse_own_namespace(netns: Option<&str>, netns_override: bool) -> Result<(),
 pub(super) fn detach(owner: &Owner, entry: Option<Entry<'_>>, network: &Network) -> Vec<Error> {
     let record = entry.as_ref().and_then(Entry::record);
     let rules = record.map(Record::rules);
-    if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref()) {
+    let has_ifb = record.is_none_or(Record::has_ifb);
+    if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref(), has_ifb) {
         return vec![error.into()];
     }
     let mut errors = ipam::release(owner, record, network);

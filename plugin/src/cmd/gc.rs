@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
 use podnet_datapath::netlink::{Protocol, Socket};
-use podnet_datapath::{Owner, OwnerId, links, nft};
+use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
 use super::del::detach;
@@ -27,7 +27,7 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
     let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
-    let labels = links()?.into_iter().map(|link| link.label).chain(ruled);
+    let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
 

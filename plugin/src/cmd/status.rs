@@ -13,8 +13,13 @@ use crate::settings::Settings;
 pub(crate) fn status(network: &Network) -> Result<(), Error> {
     let settings = Settings::read(network, &Args::default())?;
     let ready = || {
-        let lacking =
-            probe()?.into_iter().filter(|&feature| feature != Feature::NfTables || settings.kubenet.ip_masq);
+        let kubenet = &settings.kubenet;
+        let is_needed = |feature: &Feature| match feature {
+            Feature::NfTables => kubenet.ip_masq,
+            Feature::Ifb => kubenet.bandwidth.limits_egress(),
+            _ => true,
+        };
+        let lacking = probe()?.into_iter().filter(is_needed);
         let lacking: Vec<String> = lacking.map(|feature| feature.to_string()).collect();
         if !lacking.is_empty() {
             return Err(Error::KernelLacks(lacking.join(", ")));

@@ -48,6 +48,7 @@ pub(crate) fn plan(
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
         masquerade: config.ip_masq,
         host_ports: config.host_ports.plan(leases),
+        shaping: config.bandwidth.plan(),
         owner,
     }
 }

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::{ApplyError, Undo};
 use crate::{
-    Label, LinkName, Netns, PodNetwork,
+    Label, LinkName, Netns, Owner, PodNetwork,
     netlink::Socket,
     patience::wait_until,
     rtnl::{
@@ -47,11 +47,11 @@ pub(super) fn create(
             }
             Err(error) => {
                 // A lost answer does not say whether the pair was made.
-                undo.pair(&wanted.owner, name);
+                undo.link(&wanted.owner, name);
                 return Err(error.into());
             }
         };
-        undo.pair(&wanted.owner, name);
+        undo.link(&wanted.owner, name);
         let link = match echoed {
             Some(link) => Some(link),
             None => link::by_name(host, name)?,
@@ -76,8 +76,12 @@ fn refuse_unless_foreign(
         let (name, netns) = (wanted.veth.pod_name.clone(), netns.path().to_owned());
         return Err(ApplyError::PodNameTaken { name, netns });
     };
-    let owner = &wanted.owner;
-    let label = taken_by.alias.as_deref().and_then(Label::parse);
+    refuse_if_attached(&wanted.owner, name, &taken_by)
+}
+
+/// Fails if the link that has this name is the owner's.
+pub(super) fn refuse_if_attached(owner: &Owner, name: &LinkName, link: &Link) -> Result<(), ApplyError> {
+    let label = link.alias.as_deref().and_then(Label::parse);
     if label.is_some_and(|label| label.id == owner.id()) {
         return Err(ApplyError::Attached {
             name: name.clone(),

@@ -20,7 +20,7 @@ pub(super) struct Undo {
 enum Made {
     /// What one request takes back.
     Reversible(Request),
-    Pair {
+    Link {
         owner: Owner,
         name: LinkName,
     },
@@ -29,9 +29,9 @@ enum Made {
 }
 
 impl Undo {
-    /// A pair, by its host's end, or the try to make it.
-    pub(super) fn pair(&mut self, owner: &Owner, name: &LinkName) {
-        self.made.push(Made::Pair { owner: owner.clone(), name: name.clone() });
+    /// A link of the owner's, of a pair the host's end, or the try to make it.
+    pub(super) fn link(&mut self, owner: &Owner, name: &LinkName) {
+        self.made.push(Made::Link { owner: owner.clone(), name: name.clone() });
     }
 
     /// A bridge, or the try to make it.
@@ -74,7 +74,7 @@ impl Made {
     fn take_back(self, host: &mut Socket) -> Result<(), Box<dyn std::error::Error>> {
         match self {
             Self::Reversible(request) => host.execute(&request)?,
-            Self::Pair { owner, name } => remove::link(host, &owner, &name).map(drop)?,
+            Self::Link { owner, name } => remove::link(host, &owner, &name).map(drop)?,
             Self::Bridge(bridge) => delete_unused(host, &bridge)?,
             Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;

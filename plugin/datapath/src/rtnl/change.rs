@@ -62,17 +62,38 @@ pub(crate) fn mark_port(
     hairpin: bool,
     kernel_has_ipv6: bool,
 ) -> Request {
-    let silent = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     let mut message = at(index);
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
-        LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(silent).into_iter().collect()),
+        without_link_local(kernel_has_ipv6),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
             LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),
         ]),
     ];
     change(format!("set alias and hairpin mode of {name}"), message)
+}
+
+/// Creates an ifb, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
+pub(crate) fn create_ifb(name: &LinkName, mac: MacAddr, mtu: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = end(End { name, mac }, mtu);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Ifb)]));
+    create(format!("create link {name}"), message)
+}
+
+/// Writes the owner's alias on an ifb, and keeps the kernel from giving it an IPv6 address of its own.
+pub(crate) fn mark_ifb(name: &LinkName, index: u32, alias: String, kernel_has_ipv6: bool) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::IfAlias(alias), without_link_local(kernel_has_ipv6)];
+    change(format!("set alias of {name}"), message)
+}
+
+/// Switches a link on.
+pub(crate) fn switch_on(name: &LinkName, index: u32) -> Request {
+    let mut message = at(index);
+    raise(&mut message);
+    change(format!("switch on {name}"), message)
 }
 
 /// Sets a bridge's MTU and switches it on.
@@ -122,6 +143,26 @@ pub(crate) fn create_impossible(kind: InfoKind) -> Request {
 /// Deletes a link, a pair with both ends.
 pub(crate) fn delete(name: &str, index: u32) -> Request {
     Request::route(format!("delete link {name}"), 0, &RouteNetlinkMessage::DelLink(at(index)))
+}
+
+/// Puts a link into a group.
+pub(crate) fn join_group(name: &str, index: u32, group: u32) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::Group(group)];
+    change(format!("put {name} into group {group}"), message)
+}
+
+/// Deletes the links of a group, all in one grace period; `ENODEV` where it has none.
+pub(crate) fn delete_group(group: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::Group(group)];
+    Request::route(format!("delete the links of group {group}"), 0, &RouteNetlinkMessage::DelLink(message))
+}
+
+/// Has the kernel give a link no IPv6 address of its own; nothing, on a kernel that has none to give.
+fn without_link_local(kernel_has_ipv6: bool) -> LinkAttribute {
+    let silent = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(silent).into_iter().collect())
 }
 
 fn end(end: End<'_>, mtu: u32) -> Vec<LinkAttribute> {

@@ -144,6 +144,10 @@ impl Link {
         self.kind.as_deref() == Some("veth")
     }
 
+    pub(crate) fn is_ifb(&self) -> bool {
+        self.kind.as_deref() == Some("ifb")
+    }
+
     fn read_info(&mut self, info: &[u8]) {
         for (kind, value) in attributes(info) {
             match kind {

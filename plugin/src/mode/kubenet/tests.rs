@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bandwidth::Bandwidth;
 use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
@@ -21,6 +22,7 @@ fn config() -> Kubenet {
         force_address: false,
         ip_masq: false,
         host_ports: PortMappings::default(),
+        bandwidth: Bandwidth::default(),
         mac: None,
     }
 }
