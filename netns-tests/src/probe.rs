@@ -68,3 +68,39 @@ pub fn stream(from: Place<'_>, to: Place<'_>, address: IpAddr, bytes: usize) -> 
     crate::ensure_eq!(arrived, bytes, "{what}: bytes that arrived");
     Ok(())
 }
+
+/// How fast a stream is, in bits of payload a second: over a second, after the first half, when a burst is over.
+pub fn rate(from: Place<'_>, to: Place<'_>, address: IpAddr) -> Result<f64, Failure> {
+    const WARM_UP: Duration = Duration::from_millis(500);
+    const MEASURED: Duration = Duration::from_secs(1);
+    let what = format!("a stream from {from} to {address} in {to}");
+    let listener = to.inside(|| Ok(TcpListener::bind((address, 0))?)).doing(&what)?;
+    let target = SocketAddr::new(address, listener.local_addr()?.port());
+    let mut sender =
+        from.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(2))?)).doing(&what)?;
+    let (mut receiver, _) = listener.accept()?;
+    receiver.set_read_timeout(Some(Duration::from_secs(2)))?;
+    thread::scope(|scope| {
+        // Ends when the receiver, which has enough, goes away.
+        scope.spawn(move || {
+            let bytes = vec![0x5a; 1 << 16];
+            while sender.write_all(&bytes).is_ok() {}
+        });
+        let measured = (|| {
+            let mut room = vec![0; 1 << 18];
+            let mut read = || receiver.read(&mut room).doing(&what);
+            let begin = Instant::now();
+            while begin.elapsed() < WARM_UP {
+                read()?;
+            }
+            let (begin, mut bytes) = (Instant::now(), 0_u64);
+            while begin.elapsed() < MEASURED {
+                bytes += u64::try_from(read()?)?;
+            }
+            let bits = u32::try_from(bytes / 1000)?;
+            Ok(f64::from(bits) * 8000.0 / begin.elapsed().as_secs_f64())
+        })();
+        drop(receiver);
+        measured
+    })
+}

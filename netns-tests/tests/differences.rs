@@ -24,6 +24,21 @@ pub(crate) const LATE_GATEWAY: Difference = Difference {
     reason: "the gateway's address is ours alone: no duplicate address detection is waited for",
     always: false,
 };
+pub(crate) const LITERAL_BURST: Difference = Difference {
+    reference: "takes the burst that Kubernetes sends for want of one, 4294967295, as half a gigabyte without limit",
+    reason: "a limit has to be felt: 25 milliseconds at the rate",
+    always: true,
+};
+pub(crate) const BUCKET_BELOW_A_PACKET: Difference = Difference {
+    reference: "a burst below the size of a packet lets no full packet pass, ever",
+    reason: "a pod that asks for little is slow, not cut off: the bucket holds one packet",
+    always: true,
+};
+pub(crate) const NO_ANNOTATIONS: Difference = Difference {
+    reference: "does not know the pod's annotations",
+    reason: "where a runtime passes nothing else, the pod's limits are there",
+    always: true,
+};
 pub(crate) const LATE_ANNOUNCEMENT: Difference = Difference {
     reference: "announces the address when the link comes up, which the port may not forward yet",
     reason: "a stale neighbour entry of a reused address has to be replaced: announced when the port forwards",
@@ -142,9 +157,12 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 24] = [
+const ALL: [&Difference; 27] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
+    &LITERAL_BURST,
+    &BUCKET_BELOW_A_PACKET,
+    &NO_ANNOTATIONS,
     &LEAVES_LINK,
     &BRIDGE_FIRST,
     &GUARD_LAST,

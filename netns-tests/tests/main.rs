@@ -1,6 +1,7 @@
 //! The privileged tests. Each runs in a sandbox of its own: `cargo test -p podnet-netns-tests -- [FILTER]` as root.
 
 mod bad_input_kernel;
+mod bandwidth;
 mod behaviour;
 mod chains;
 mod check;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         crash::cases(),
         ipam::cases(),
         chains::cases(),
+        bandwidth::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
