@@ -10,14 +10,15 @@ use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::tracer::{self, End, Failed};
 use podnet_netns_tests::{ensure, ensure_eq, reply};
+use serde_json::json;
 
 use crate::differences::NOT_CRASH_SAFE;
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
     let tests: &[table::Test] = &[
-        ("add_killed_at_every_system_call", |s| killed(s, masqueraded, "ADD"), Some(&NOT_CRASH_SAFE)),
-        ("del_killed_at_every_system_call", |s| killed(s, masqueraded, "DEL"), Some(&NOT_CRASH_SAFE)),
+        ("add_killed_at_every_system_call", |s| killed(s, |network| network, "ADD"), Some(&NOT_CRASH_SAFE)),
+        ("del_killed_at_every_system_call", |s| killed(s, |network| network, "DEL"), Some(&NOT_CRASH_SAFE)),
         ("add_with_limits_killed_at_every_system_call", |s| killed(s, limited, "ADD"), Some(&NOT_CRASH_SAFE)),
         ("del_with_limits_killed_at_every_system_call", |s| killed(s, limited, "DEL"), Some(&NOT_CRASH_SAFE)),
         ("first_add_killed_at_every_system_call", first_add_killed, Some(&NOT_CRASH_SAFE)),
@@ -30,13 +31,18 @@ pub(crate) fn cases() -> Vec<Case> {
 /// More findings than these say nothing new.
 const SHOWN: usize = 5;
 
+/// A network whose pods have everything that podnet makes: masquerading and host ports, one of them of UDP.
+fn ruled(scene: Scene) -> Result<Network, Failure> {
+    let ports = json!([
+        {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+        {"hostPort": 53, "containerPort": 53, "protocol": "udp"},
+    ]);
+    Ok(scene.network()?.with("/ipMasq", true).with("/runtimeConfig", json!({ "portMappings": ports })))
+}
+
 /// One verb for one pod, ready to be started under a tracer.
 fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), Failure> {
     Ok((network.command(0, verb, Some(pod))?, network.config(0, &[])?.to_string().into_bytes()))
-}
-
-fn masqueraded(network: Network) -> Network {
-    network.with("/ipMasq", true)
 }
 
 fn limited(network: Network) -> Network {
@@ -47,7 +53,7 @@ fn limited(network: Network) -> Network {
 /// Kills `verb` at its first system call, then at its second, until it ends before the kill.
 /// After each, one DEL has to leave the node and the pod's namespace as they were.
 fn killed(scene: Scene, configured: fn(Network) -> Network, verb: &str) -> Outcome {
-    let network = configured(scene.network()?);
+    let network = configured(ruled(scene)?);
     table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
@@ -127,7 +133,7 @@ const FAULTS: [(&str, &str); 4] = [
 
 /// A failed ADD has left nothing, without any DEL; one that succeeded all the same is complete.
 fn add_failing(scene: Scene, configured: fn(Network) -> Network) -> Outcome {
-    let network = configured(scene.network()?);
+    let network = configured(ruled(scene)?);
     table::settle(&network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();

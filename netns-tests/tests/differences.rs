@@ -114,6 +114,26 @@ pub(crate) const ADOPTS_ANY_MTU: Difference = Difference {
     reason: "silently another MTU than was asked for loses packets: an error names both",
     always: true,
 };
+pub(crate) const SHARES_HOST_PORTS: Difference = Difference {
+    reference: "portmap gives one host port to two pods; the first rule wins, be it a dead pod's",
+    reason: "a port is one pod's: the second ADD fails and names both",
+    always: true,
+};
+pub(crate) const OTHER_HOST_PORTS: Difference = Difference {
+    reference: "portmap has other rules, no GC, and needs portMappings at DEL",
+    reason: "what a pod owns is found from its key alone",
+    always: false,
+};
+pub(crate) const LOOPBACK_OPEN: Difference = Difference {
+    reference: "route_localnet lets neighbours reach what listens on 127.0.0.1 (CVE-2020-8558)",
+    reason: "packets from and to 127.0.0.0/8 that arrive on another link than lo are dropped",
+    always: true,
+};
+pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
+    reference: "portmap deletes UDP connection tracking entries at ADD alone",
+    reason: "a client that goes on sending must not keep the dead pod's entry",
+    always: false,
+};
 pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
     reference: "gives a pod an address that another pod or the node has",
     reason: "the node could not tell the two apart",
@@ -137,7 +157,7 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 23] = [
+const ALL: [&Difference; 27] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -157,6 +177,10 @@ const ALL: [&Difference; 23] = [
     &NOT_CRASH_SAFE,
     &FRESH_BRIDGE_RACE,
     &ADOPTS_ANY_MTU,
+    &SHARES_HOST_PORTS,
+    &OTHER_HOST_PORTS,
+    &LOOPBACK_OPEN,
+    &UDP_AT_ADD_ONLY,
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,

@@ -11,6 +11,7 @@ mod delete;
 mod differences;
 mod exchange;
 mod gc_status;
+mod host_ports;
 mod ipam;
 mod look;
 mod results;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         cnitool::cases(),
         check::cases(),
         gc_status::cases(),
+        host_ports::cases(),
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),

@@ -168,7 +168,8 @@ impl Error {
                 | ApplyError::BridgeMtu { .. }
                 | ApplyError::BridgeAddress { .. }
                 | ApplyError::NamesTaken { .. }
-                | ApplyError::PodNameTaken { .. },
+                | ApplyError::PodNameTaken { .. }
+                | ApplyError::Nft(NftError::PortTaken(_)),
             ) => code::IN_THE_WAY,
             Self::Apply(_)
             | Self::Verify(_)

@@ -7,6 +7,7 @@ mod bandwidth;
 mod cmd;
 mod error;
 mod exec;
+mod host_ports;
 mod ipam;
 mod logging;
 mod mode;

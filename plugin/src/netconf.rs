@@ -3,6 +3,7 @@
 //! Two steps: [`NetConf`] is the text's shape (member names in any case, wrong types refused by name);
 //! [`NetConf::check`] decides what it means and names the member that is wrong. Both are pure.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::bandwidth::{Annotations, Bandwidth, Members};
+use crate::host_ports::{self, PortMappings};
 use crate::logging::Level;
 
 /// The bridge of mode kubenet, by kubenet's own name.
@@ -54,6 +56,10 @@ pub(crate) struct NetConf {
     pub(crate) force_address: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
+    /// How host ports are made: `nftables`.
+    pub(crate) portmap_backend: Option<String>,
+    /// Whether host ports work from the node itself and from the pod's own subnet; true.
+    pub(crate) snat: Option<bool>,
     /// Bits a second that the pod may receive, and bits at once; 0: as many as it likes.
     pub(crate) ingress_rate: Option<u64>,
     pub(crate) ingress_burst: Option<u64>,
@@ -88,7 +94,7 @@ pub(crate) struct RuntimeConfig {
     pub(crate) mac: Option<podnet_cni::MacAddr>,
     pub(crate) ips: Vec<RequestedIp>,
     pub(crate) ip_ranges: Vec<Vec<podnet_host_local::RangeConfig>>,
-    pub(crate) port_mappings: Vec<Value>,
+    pub(crate) port_mappings: Vec<host_ports::Entry>,
     pub(crate) bandwidth: Option<Members>,
     /// All of the pod's, where the runtime passes nothing more exact.
     #[serde(rename = "io.kubernetes.cri.pod-annotations")]
@@ -129,7 +135,7 @@ pub(crate) enum ConfigError {
     #[error("{member}: {value} is not valid: {rule}")]
     Invalid {
         /// The member's path.
-        member: &'static str,
+        member: Cow<'static, str>,
         /// What was given.
         value: String,
         /// What it may be.
@@ -154,8 +160,12 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    pub(crate) fn invalid(member: &'static str, value: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self::Invalid { member, value: value.into(), rule: rule.into() }
+    pub(crate) fn invalid(
+        member: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+        rule: impl Into<String>,
+    ) -> Self {
+        Self::Invalid { member: member.into(), value: value.into(), rule: rule.into() }
     }
 
     fn unsupported(member: &'static str, value: impl Into<String>) -> Self {
@@ -175,6 +185,7 @@ pub(crate) struct Kubenet {
     pub(crate) is_default_gateway: bool,
     pub(crate) force_address: bool,
     pub(crate) ip_masq: bool,
+    pub(crate) host_ports: PortMappings,
     pub(crate) bandwidth: Bandwidth,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
@@ -217,6 +228,7 @@ impl NetConf {
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
             force_address: self.force_address.unwrap_or(false),
             ip_masq: self.ip_masq.unwrap_or(false),
+            host_ports: self.host_ports()?,
             bandwidth: self.bandwidth()?,
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
@@ -260,10 +272,6 @@ impl NetConf {
         if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
             return Err(ConfigError::unsupported(member, "true"));
         }
-        let runtime = &self.runtime_config;
-        if let Some(first) = runtime.port_mappings.first() {
-            return Err(ConfigError::unsupported("runtimeConfig.portMappings", first.to_string()));
-        }
         let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
         let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
         named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
@@ -278,6 +286,14 @@ impl NetConf {
         };
         let runtime = &self.runtime_config;
         Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
+    }
+
+    fn host_ports(&self) -> Result<PortMappings, ConfigError> {
+        match self.portmap_backend.as_deref() {
+            None | Some("nftables") => {}
+            Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
+        }
+        PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
     }
 
     fn bridge(&self) -> Result<LinkName, ConfigError> {
@@ -339,6 +355,7 @@ mod tests {
             is_default_gateway: true,
             force_address: false,
             ip_masq: false,
+            host_ports: PortMappings { ports: Vec::new(), snat: true },
             bandwidth: Bandwidth::default(),
             mac: None,
         };
@@ -396,10 +413,7 @@ mod tests {
             (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (
-                json!({"runtimeConfig": {"portMappings": [{"HostPort": 80}]}}),
-                "unsupported field runtimeConfig.portMappings: {\"HostPort\":80}",
-            ),
+            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
             (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
             (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
         ] {

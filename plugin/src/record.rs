@@ -29,11 +29,12 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use podnet_cni::Route;
-use podnet_datapath::{Owner, OwnerId};
+use podnet_datapath::{Owner, OwnerId, nft::PodRules};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bandwidth::Bandwidth;
+use crate::host_ports::PortMappings;
 
 /// Where the records lie: root only, gone with the boot, as pods are.
 pub(crate) const ATTACHMENTS: &str = "/run/podnet/attachments";
@@ -77,6 +78,9 @@ pub(crate) struct Reserved {
     pub(crate) routes: Vec<Route>,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
+    /// The node's ports that lead to the pod.
+    #[serde(default, skip_serializing_if = "PortMappings::is_empty")]
+    pub(crate) host_ports: PortMappings,
     /// The pod's limits.
     #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
     pub(crate) bandwidth: Bandwidth,
@@ -106,9 +110,13 @@ impl Reserved {
 }
 
 impl Record {
-    /// The addresses that have an nftables element, if ADD came to make any.
-    pub(crate) fn masqueraded(&self) -> Vec<IpAddr> {
-        self.reserved.iter().filter(|reserved| reserved.masqueraded).flat_map(Reserved::addresses).collect()
+    /// The nftables rules that ADD made, if it came to make any.
+    pub(crate) fn rules(&self) -> PodRules {
+        let leases = self.reserved.iter().filter(|reserved| reserved.masqueraded);
+        let masqueraded: Vec<IpNet> =
+            leases.flat_map(|reserved| &reserved.leases).map(|lease| lease.address).collect();
+        let host_ports = self.reserved.as_ref().map(|reserved| reserved.host_ports.plan(&reserved.leases));
+        PodRules::new(&self.owner(), &masqueraded, &host_ports.unwrap_or_default())
     }
 
     /// Whether ADD may have made a link for what the pod sends.
@@ -417,6 +425,7 @@ mod tests {
                 gateway: "10.0.0.1".parse().unwrap(),
             }],
             masqueraded: false,
+            host_ports: PortMappings::default(),
             bandwidth: Bandwidth::default(),
         };
         let new = record().holding(reserved);

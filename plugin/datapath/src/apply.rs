@@ -1,7 +1,7 @@
 //! Making the kernel agree with a [`PodNetwork`], all or nothing.
 //!
 //! ```text
-//! host   bridge ─ pair ─ alias, hairpin, limits ┐                        ┌ masquerade ─ forwarding ─ port ready ┐
+//! host   bridge ─ pair ─ alias, hairpin, limits ┐                        ┌ rules ─ forwarding ─ port ready ┐
 //! pod                                           └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
 //! ```
 //!
@@ -12,6 +12,7 @@ mod bridge;
 mod error;
 mod pair;
 mod pod;
+mod rules;
 mod shaping;
 mod undo;
 
@@ -25,7 +26,6 @@ use undo::Undo;
 use crate::{
     Forwarding, LinkName, MacAddr, Netns, PodNetwork,
     netlink::{NetlinkError, Protocol, Socket},
-    nft,
     rtnl::link::{self, Link},
     sysctl,
 };
@@ -74,11 +74,7 @@ fn make(
     let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
-    if wanted.masquerade {
-        let mut netfilter = Socket::open(Protocol::Netfilter)?;
-        undo.masquerade(wanted);
-        nft::masquerade::add(&mut netfilter, &wanted.owner, &wanted.addresses)?;
-    }
+    rules::add(wanted, undo)?;
     forward(wanted.forwarding)?;
     pair::wait_until_forwarding(host, &pair)?;
     pod.announce(wanted)?;

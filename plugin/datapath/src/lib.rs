@@ -10,7 +10,9 @@
 //! modes of operation. Every object carries its [`Owner`], so that nothing depends on an earlier result.
 
 mod apply;
+mod conntrack;
 mod difference;
+mod host_port;
 mod inventory;
 mod mac;
 mod names;
@@ -30,6 +32,7 @@ mod verify;
 
 pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
+pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};

@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{LinkName, LinkPrefix, MacAddr, Owner, Shaping};
+use crate::{HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, nft::PodRules};
 
 /// A pod's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +29,19 @@ pub struct PodNetwork {
     pub forwarding: Forwarding,
     /// Whether what a pod sends to anywhere but its own subnet leaves with the node's address.
     pub masquerade: bool,
+    /// The node's ports that lead to the pod.
+    pub host_ports: HostPorts,
     /// How fast the pod may send and receive.
     pub shaping: Shaping,
 }
 
 impl PodNetwork {
+    /// The rules that the pod needs.
+    pub fn rules(&self) -> PodRules {
+        let masqueraded: &[IpNet] = if self.masquerade { &self.addresses } else { &[] };
+        PodRules::new(&self.owner, masqueraded, &self.host_ports)
+    }
+
     /// Whether the pod has an IPv6 address.
     pub fn has_ipv6(&self) -> bool {
         self.addresses.iter().any(|address| address.addr().is_ipv6())

@@ -19,3 +19,8 @@ pub(crate) fn ipv4(link: &LinkName) -> impl Iterator<Item = (String, &'static st
 pub(crate) fn ipv6(link: &LinkName) -> impl Iterator<Item = (String, &'static str)> {
     IPV6.into_iter().map(move |(name, value)| (format!("ipv6/conf/{link}/{name}"), value))
 }
+
+/// The IPv4 parameter by which packets from and to 127.0.0.0/8 may pass a link.
+pub(crate) fn route_localnet(link: &LinkName) -> (String, &'static str) {
+    (format!("ipv4/conf/{link}/route_localnet"), "1")
+}

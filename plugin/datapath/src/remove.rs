@@ -7,15 +7,15 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    net::IpAddr,
+    thread,
 };
 
 use nix::errno::Errno;
 
 use crate::{
-    Label, LinkName, LinkPrefix, Owner,
+    Label, LinkName, LinkPrefix, Owner, conntrack,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError},
+    nft::{self, NftError, NodePort, PodRules},
     rtnl::{
         change,
         link::{self, Link},
@@ -44,36 +44,48 @@ pub struct Removed {
 
 /// Removes whatever the owner has on the node. What is missing is as good as removed.
 ///
-/// `masqueraded` is what the attachment's record says of the pod's masqueraded addresses, `None` where there
-/// is no record: then the elements are searched by their comments, which takes longer the more pods there are.
-/// Without `has_ifb` no ifb is looked for.
+/// `known` is what the attachment's record says of the pod's rules, `None` where there is no record: then they are
+/// searched by their comments, which takes longer the more pods there are. Without `has_ifb` no ifb is looked for.
 /// A link or element that does not say it is the owner's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
 pub fn remove(
     owner: &Owner,
     prefix: LinkPrefix,
-    masqueraded: Option<&[IpAddr]>,
+    known: Option<&PodRules>,
     has_ifb: bool,
 ) -> Result<Removed, RemoveError> {
     let mut netfilter = None;
-    let elements = if masqueraded.is_some_and(<[IpAddr]>::is_empty) {
-        Ok(0)
+    let rules = if known.is_some_and(PodRules::is_empty) {
+        Ok(nft::Removed::default())
     } else {
-        remove_masquerade(owner, masqueraded, &mut netfilter)
+        remove_rules(owner, known, &mut netfilter)
     };
-    let link = remove_links(owner, prefix, has_ifb);
+    let udp_ports = rules.as_ref().map(|rules| &*rules.udp_ports).unwrap_or_default();
+    let remove_links = || remove_links(owner, prefix, has_ifb);
+    let link = if udp_ports.is_empty() { remove_links() } else { while_forgetting(udp_ports, remove_links) };
     drop(netfilter);
-    Ok(Removed { elements: elements?, link: link? })
+    Ok(Removed { elements: rules?.elements, link: link? })
 }
 
-fn remove_masquerade(
+/// Both take about as long.
+fn while_forgetting<T>(udp_ports: &[NodePort], work: impl FnOnce() -> T) -> T {
+    let forget = || conntrack::forget(udp_ports);
+    thread::scope(|scope| {
+        if thread::Builder::new().spawn_scoped(scope, forget).is_err() {
+            forget();
+        }
+        work()
+    })
+}
+
+fn remove_rules(
     owner: &Owner,
-    addresses: Option<&[IpAddr]>,
+    known: Option<&PodRules>,
     socket: &mut Option<Socket>,
-) -> Result<usize, RemoveError> {
+) -> Result<nft::Removed, RemoveError> {
     let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
-    Ok(nft::masquerade::remove(socket, owner, addresses)?)
+    Ok(nft::remove(socket, owner.id(), known)?)
 }
 
 /// Removes the host's end and the ifb, where there is one, and returns the host's end's name.

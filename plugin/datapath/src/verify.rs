@@ -5,13 +5,14 @@
 
 mod host;
 mod pod;
+mod rules;
 mod shaping;
 
 use crate::{
     Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
     difference::Differences,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError},
+    nft::NftError,
     sysctl,
 };
 
@@ -27,7 +28,7 @@ pub enum VerifyError {
     /// A kernel parameter could not be read.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
-    /// The masquerade rules could not be read.
+    /// The rules could not be read.
     #[error(transparent)]
     Nft(#[from] NftError),
 }
@@ -43,12 +44,7 @@ pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, Ver
     }
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
     forwarding(wanted.forwarding, &mut differences)?;
-    if wanted.masquerade {
-        let mut netfilter = Socket::open(Protocol::Netfilter)?;
-        for missing in nft::masquerade::check(&mut netfilter, &wanted.owner, &wanted.addresses)? {
-            differences.note("masquerade", "present", missing);
-        }
-    }
+    rules::verify(wanted, &mut differences)?;
     Ok(differences.0)
 }
 

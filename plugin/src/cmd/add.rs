@@ -6,12 +6,12 @@
 //! ```
 
 use std::cell::Cell;
-use std::net::IpAddr;
 
 use podnet_cni::{AddResult, Attachment};
-use podnet_datapath::{ApplyError, LinkName, LinkPrefix, Netns, Owner, apply, remove};
+use podnet_datapath::nft::PodRules;
+use podnet_datapath::{Applied, ApplyError, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove};
 
-use super::{open_sandbox, owner, pod_link};
+use super::{open_sandbox, owner, pod_link, taken};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
@@ -24,20 +24,23 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     let settings = Settings::read(&attachment.network, &args)?;
     settings.ipam.locate()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
+    let ifname = pod_link(attachment)?;
+    let sandbox = open_sandbox(netns, attachment.netns_override)?;
+    let registry = Registry::create()?;
     let job = Job {
         owner: owner(attachment),
-        ifname: pod_link(attachment)?,
-        sandbox: open_sandbox(netns, attachment.netns_override)?,
+        ifname,
+        sandbox,
         netns,
+        registry: &registry,
         settings,
         is_undone: Cell::new(true),
     };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
 
-    let registry = Registry::create()?;
     let mut entry = claim(&registry, &job.owner, &record)?;
-    let answer = job.allocate(&registry, &mut entry, record, |ours| {
+    let answer = job.allocate(&mut entry, record, |ours| {
         let mut result = previous;
         result.extend(ours);
         Ok(result.to_json(attachment.network.version)?)
@@ -56,6 +59,7 @@ struct Job<'a> {
     ifname: LinkName,
     sandbox: Netns,
     netns: &'a str,
+    registry: &'a Registry,
     settings: Settings,
     is_undone: Cell<bool>,
 }
@@ -63,7 +67,6 @@ struct Job<'a> {
 impl Job<'_> {
     fn allocate(
         &self,
-        registry: &Registry,
         entry: &mut Entry<'_>,
         record: Record,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
@@ -75,28 +78,29 @@ impl Job<'_> {
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
+            host_ports: kubenet.host_ports.clone(),
             bandwidth: kubenet.bandwidth,
         });
-        let masqueraded = record.masqueraded();
+        let rules = record.rules();
         let connected = entry
             .replace(record)
             .map_err(Error::from)
-            .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, registry))
-            .and_then(|()| self.connect(&grant, &masqueraded, answer));
+            .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, self.registry))
+            .and_then(|()| self.connect(&grant, &rules, answer));
         connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
     fn connect(
         &self,
         Grant { leases, routes, dns }: &Grant,
-        masqueraded: &[IpAddr],
+        rules: &PodRules,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let config = &self.settings.kubenet;
         config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
         let routes = kubenet::routes(config, leases, routes.clone());
         let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
-        let made = apply(&network, &self.sandbox).map_err(Error::from).and_then(|made| {
+        let made = self.make(&network).and_then(|made| {
             let result = kubenet::result(&network, &made, self.netns, leases, routes);
             answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
         });
@@ -104,9 +108,19 @@ impl Job<'_> {
             // The links of an attachment that was there before are not this ADD's to remove.
             if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
                 let has_ifb = config.bandwidth.limits_egress();
-                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(masqueraded), has_ifb));
+                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules), has_ifb));
             }
         })
+    }
+
+    /// Makes the pod's network. Host ports that a lost pod left taken are freed.
+    fn make(&self, network: &PodNetwork) -> Result<Applied, Error> {
+        loop {
+            match apply(network, &self.sandbox) {
+                Err(error) if taken::freed(self.registry, &error)? => {}
+                made => return Ok(made?),
+            }
+        }
     }
 
     fn undo<E: std::error::Error + 'static>(&self, what: &str, result: Result<impl Sized, E>) {

@@ -20,6 +20,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let recorded = recorded(&owner)?;
     if let Some(reserved) = &recorded {
         // A runtime need not repeat at CHECK what it asked for at ADD.
+        settings.kubenet.host_ports = reserved.host_ports.clone();
         settings.kubenet.bandwidth = reserved.bandwidth;
     }
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;

@@ -51,9 +51,9 @@ fn refuse_own_namespace(netns: Option<&str>, netns_override: bool) -> Result<(),
 /// `entry`: the record, locked, where there is one; `network`: the configuration of this call.
 pub(super) fn detach(owner: &Owner, entry: Option<Entry<'_>>, network: &Network) -> Vec<Error> {
     let record = entry.as_ref().and_then(Entry::record);
-    let masqueraded = record.map(Record::masqueraded);
+    let rules = record.map(Record::rules);
     let has_ifb = record.is_none_or(Record::has_ifb);
-    if let Err(error) = remove(owner, LinkPrefix::VETH, masqueraded.as_deref(), has_ifb) {
+    if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref(), has_ifb) {
         return vec![error.into()];
     }
     let mut errors = ipam::release(owner, record, network);

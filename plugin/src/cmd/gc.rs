@@ -26,8 +26,8 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
-    let elements = nft::masquerade::owners(&mut Socket::open(Protocol::Netfilter)?)?;
-    let labels = link_labels()?.into_iter().chain(elements.into_iter().map(|(_, label)| label));
+    let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
+    let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod del;
 mod gc;
 mod status;
+mod taken;
 
 use std::io::Read;
 

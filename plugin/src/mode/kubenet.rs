@@ -47,6 +47,7 @@ pub(crate) fn plan(
         routes: routes.iter().map(|route| installed(route, leases)).collect(),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
         masquerade: config.ip_masq,
+        host_ports: config.host_ports.plan(leases),
         shaping: config.bandwidth.plan(),
         owner,
     }

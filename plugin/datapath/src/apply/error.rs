@@ -84,7 +84,7 @@ pub enum ApplyError {
     /// A kernel parameter could not be set.
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
-    /// The masquerade rules could not be set.
+    /// The rules could not be set.
     #[error(transparent)]
     Nft(#[from] NftError),
 }

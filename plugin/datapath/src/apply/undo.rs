@@ -1,13 +1,12 @@
 //! Taking back what an ADD made.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::{
-    Bridge, LinkName, Owner, PodNetwork,
+    Bridge, LinkName, Owner, OwnerId,
     netlink::{NetlinkError, Protocol, Request, Socket},
-    nft, remove,
+    nft::{self, PodRules},
+    remove,
     rtnl::{address, change, link},
 };
 
@@ -26,10 +25,7 @@ enum Made {
         name: LinkName,
     },
     Bridge(Bridge),
-    Masquerade {
-        owner: Owner,
-        addresses: Vec<IpAddr>,
-    },
+    Rules(OwnerId, PodRules),
 }
 
 impl Undo {
@@ -53,10 +49,9 @@ impl Undo {
         self.made.push(Made::Reversible(address::add(link, index, address)));
     }
 
-    /// The masquerading of a pod's addresses.
-    pub(super) fn masquerade(&mut self, wanted: &PodNetwork) {
-        let addresses = wanted.addresses.iter().map(IpNet::addr).collect();
-        self.made.push(Made::Masquerade { owner: wanted.owner.clone(), addresses });
+    /// A pod's rules.
+    pub(super) fn rules(&mut self, owner: OwnerId, rules: PodRules) {
+        self.made.push(Made::Rules(owner, rules));
     }
 
     /// Takes everything back, the last made first. What fails is logged and the rest still taken back: the
@@ -81,9 +76,9 @@ impl Made {
             Self::Reversible(request) => host.execute(&request)?,
             Self::Link { owner, name } => remove::link(host, &owner, &name).map(drop)?,
             Self::Bridge(bridge) => delete_unused(host, &bridge)?,
-            Self::Masquerade { owner, addresses } => {
+            Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
-                nft::masquerade::remove(&mut netfilter, &owner, Some(&addresses))?;
+                nft::remove(&mut netfilter, owner, Some(&rules))?;
             }
         }
         Ok(())

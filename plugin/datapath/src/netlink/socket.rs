@@ -7,6 +7,7 @@ use netlink_sys::{
     protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
 };
 use nix::libc::{MSG_PEEK, MSG_TRUNC};
+use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 
 use super::{NetlinkError, Reply, Request, exchange::Exchange};
 
@@ -16,6 +17,9 @@ const DUMP_ATTEMPTS: u32 = 32;
 
 /// The kernel fills dump datagrams up to the reader's buffer, 32 KiB at most (`netlink_recvmsg`).
 const BUFFER: usize = 32 * 1024;
+
+/// A datagram up to this length fits into a send buffer as the kernel comes (`net.core.wmem_default`, 208 KiB).
+const SMALL: usize = 64 * 1024;
 
 /// A netlink family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +91,8 @@ impl Socket {
             self.sequence = self.sequence.wrapping_add(1);
             request.encode(self.sequence, &mut datagram);
         }
-        retried(|| self.raw.send(&datagram, 0))
+        self.make_room(datagram.len())
+            .and_then(|()| retried(|| self.raw.send(&datagram, 0)))
             .map_err(|source| NetlinkError::Send { request: what(), source })?;
 
         let mut exchange = Exchange::new(requests, first);
@@ -104,6 +109,15 @@ impl Socket {
             }
         }
         Ok(exchange)
+    }
+
+    /// Makes the socket's send buffer large enough: a transaction is one datagram, however large.
+    fn make_room(&self, length: usize) -> io::Result<()> {
+        if length <= SMALL {
+            return Ok(());
+        }
+        // The kernel doubles the value for its own accounting.
+        Ok(setsockopt(&self.raw, SndBufForce, &length)?)
     }
 
     /// Reads the kernel's next datagram into the buffer, whole: its length is asked for first, since a

@@ -17,28 +17,28 @@ const KIND_MASK: u16 = 0x3fff;
 /// An attribute of 64 KiB or more cannot be said in `nla_len`; its length is then written as 65535, which the
 /// kernel refuses as malformed. Nothing of ours comes near: names have at most 255 bytes, user data as many.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
 impl Writer {
     /// A writer that continues `bytes`, whose length is a multiple of four.
-    pub(super) fn after(bytes: Vec<u8>) -> Self {
+    pub(crate) fn after(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }
 
     /// Everything written, headers included.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
     /// An attribute whose value is `value` as it is.
-    pub(super) fn bytes(&mut self, kind: u16, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) {
         self.attribute(kind, |bytes| bytes.extend_from_slice(value));
     }
 
     /// A text, ended by a NUL as the kernel's `NLA_STRING` wants it from user space.
-    pub(super) fn text(&mut self, kind: u16, value: &str) {
+    pub(crate) fn text(&mut self, kind: u16, value: &str) {
         self.attribute(kind, |bytes| {
             bytes.extend_from_slice(value.as_bytes());
             bytes.push(0);
@@ -46,12 +46,12 @@ impl Writer {
     }
 
     /// A number in network byte order, as all of `nf_tables` has them.
-    pub(super) fn number(&mut self, kind: u16, value: u32) {
+    pub(crate) fn number(&mut self, kind: u16, value: u32) {
         self.bytes(kind, &value.to_be_bytes());
     }
 
     /// An attribute that holds what `fill` writes.
-    pub(super) fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
         self.attribute(kind | NESTED, |bytes| {
             let mut inner = Self::after(std::mem::take(bytes));
             fill(&mut inner);
@@ -60,8 +60,13 @@ impl Writer {
     }
 
     /// The attributes that `other` holds.
-    pub(super) fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.raw(&other.bytes);
+    }
+
+    /// Attributes that are written already, padding included.
+    pub(crate) fn raw(&mut self, attributes: &[u8]) {
+        self.bytes.extend_from_slice(attributes);
     }
 
     fn attribute(&mut self, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
@@ -78,7 +83,7 @@ impl Writer {
 }
 
 /// The attributes in `bytes` as pairs of kind and value; ends at the first that does not fit into `bytes`.
-pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let &[length_low, length_high, kind_low, kind_high, ..] = bytes else {
             return None;
@@ -92,12 +97,12 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
 }
 
 /// The value of the first attribute of this kind in `bytes`.
-pub(super) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(crate) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
     attributes(bytes).find_map(|(found, value)| (found == kind).then_some(value))
 }
 
 /// A text attribute's value without the NUL that may end it; `None` if it is not UTF-8.
-pub(super) fn text(value: &[u8]) -> Option<&str> {
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
     str::from_utf8(value.strip_suffix(&[0]).unwrap_or(value)).ok()
 }
 

@@ -1,12 +1,9 @@
-//! Elements of verdict maps: an address, the chain that its packets go through, and a comment that names the
-//! owner.
-
-use std::net::IpAddr;
+//! Elements of maps: a key, what it leads to, and a comment that names the owner.
 
 use super::{
     attribute::{Writer, attributes, find},
     comment,
-    expression::{DATA_VALUE, LIST_ELEMENT, Verdict, address, jump_target, octets},
+    expression::{DATA_VALUE, LIST_ELEMENT, Verdict, jump_target},
 };
 
 // `enum nft_set_elem_list_attributes` and `enum nft_set_elem_attributes`.
@@ -15,25 +12,34 @@ const KEY: u16 = 1;
 const DATA: u16 = 2;
 const USERDATA: u16 = 6;
 
-/// One element of a verdict map.
+/// One element of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Element {
-    /// The key.
-    pub(super) address: IpAddr,
-    /// The chain that the verdict jumps to; empty where the verdict is another one.
-    pub(super) chain: String,
+    /// The key, as [`key`](super::key) writes it.
+    pub(super) key: Vec<u8>,
+    /// What the key leads to.
+    pub(super) value: Value,
     /// The comment; empty where there is none.
     pub(super) comment: String,
 }
 
+/// What a key leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    /// A jump to the chain of this name; empty where the verdict is another one.
+    Jump(String),
+    /// Data, in the form of a key.
+    Data(Vec<u8>),
+}
+
 impl Element {
-    /// Writes the element whole, as it is added.
-    pub(super) fn write(&self, message: &mut Writer) {
-        write_list(message, |element| {
-            write_key(element, self.address);
-            element.nested(DATA, |data| Verdict::Jump(&self.chain).write(data));
-            element.bytes(USERDATA, &comment::encode(&self.comment));
+    fn write(&self, element: &mut Writer) {
+        write_key(element, &self.key);
+        element.nested(DATA, |data| match &self.value {
+            Value::Jump(chain) => Verdict::Jump(chain).write(data),
+            Value::Data(bytes) => data.bytes(DATA_VALUE, bytes),
         });
+        element.bytes(USERDATA, &comment::encode(&self.comment));
     }
 
     /// The elements that a message of the kernel lists; its `attributes` are given.
@@ -43,27 +49,44 @@ impl Element {
     }
 
     fn read(element: &[u8]) -> Option<Self> {
-        let chain = find(element, DATA).and_then(jump_target);
         let comment = find(element, USERDATA).and_then(comment::decode);
         Some(Self {
-            address: address(find(find(element, KEY)?, DATA_VALUE)?)?,
-            chain: chain.unwrap_or_default().to_owned(),
+            key: find(find(element, KEY)?, DATA_VALUE)?.to_vec(),
+            value: find(element, DATA).map_or_else(|| Value::Jump(String::new()), Value::read),
             comment: comment.unwrap_or_default().to_owned(),
         })
     }
 }
 
-/// Writes what an element is asked for and deleted by.
-pub(super) fn write_address(message: &mut Writer, address: IpAddr) {
-    write_list(message, |element| write_key(element, address));
+impl Value {
+    fn read(data: &[u8]) -> Self {
+        match find(data, DATA_VALUE) {
+            Some(bytes) => Self::Data(bytes.to_vec()),
+            None => Self::Jump(jump_target(data).unwrap_or_default().to_owned()),
+        }
+    }
 }
 
-fn write_list(message: &mut Writer, element: impl FnOnce(&mut Writer)) {
-    message.nested(ELEMENTS, |list| list.nested(LIST_ELEMENT, element));
+/// Writes elements whole, as they are added.
+pub(super) fn write_all(message: &mut Writer, elements: &[&Element]) {
+    message.nested(ELEMENTS, |list| {
+        for element in elements {
+            list.nested(LIST_ELEMENT, |item| element.write(item));
+        }
+    });
 }
 
-fn write_key(element: &mut Writer, address: IpAddr) {
-    element.nested(KEY, |key| key.bytes(DATA_VALUE, &octets(address)));
+/// Writes what elements are asked for and deleted by.
+pub(super) fn write_keys(message: &mut Writer, keys: &[&[u8]]) {
+    message.nested(ELEMENTS, |list| {
+        for key in keys {
+            list.nested(LIST_ELEMENT, |item| write_key(item, key));
+        }
+    });
+}
+
+fn write_key(element: &mut Writer, key: &[u8]) {
+    element.nested(KEY, |data| data.bytes(DATA_VALUE, key));
 }
 
 #[cfg(test)]
@@ -72,19 +95,25 @@ mod tests {
 
     use super::*;
 
+    fn any_element() -> impl Strategy<Value = Element> {
+        let jump = "[a-z][a-z0-9_.-]{0,40}".prop_map(Value::Jump);
+        let data = prop::collection::vec(any::<u8>(), 1..64).prop_map(Value::Data);
+        let key = prop::collection::vec(any::<u8>(), 1..64);
+        (key, prop_oneof![jump, data], "[ -~]{0,128}").prop_map(|(key, value, comment)| Element {
+            key,
+            value,
+            comment,
+        })
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read(
-            address in any::<IpAddr>(),
-            chain in "[a-z][a-z0-9_.-]{0,40}",
-            comment in "[ -~]{0,128}",
-        ) {
-            let element = Element { address, chain, comment };
+        fn what_is_written_is_read(elements in prop::collection::vec(any_element(), 1..5)) {
             let mut message = Writer::default();
             message.text(1, "podnet");
-            element.write(&mut message);
+            write_all(&mut message, &elements.iter().collect::<Vec<_>>());
             let bytes = message.into_bytes();
-            prop_assert_eq!(Element::read_all(&bytes).collect::<Vec<_>>(), [element]);
+            prop_assert_eq!(Element::read_all(&bytes).collect::<Vec<_>>(), elements);
         }
 
         #[test]

@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 
+use super::PortTaken;
 use crate::netlink::NetlinkError;
 
 /// A failed operation on our nftables.
@@ -9,7 +10,7 @@ use crate::netlink::NetlinkError;
 pub enum NftError {
     /// The kernel has no `nf_tables`, or not the part that the request at fault needs.
     #[error(
-        "the kernel lacks nf_tables, its tables of family inet, their nat chains, or masquerading in them"
+        "the kernel lacks nf_tables, its tables of family inet, their nat chains, or what these need (masq, nat, fib, ct)"
     )]
     Unsupported {
         /// The request at fault and the kernel's answer.
@@ -27,6 +28,9 @@ pub enum NftError {
         /// The comment of a table that this program makes.
         wanted: &'static str,
     },
+    /// A port of the node is another pod's.
+    #[error("{0}")]
+    PortTaken(Box<PortTaken>),
     /// The rules could not be read.
     #[error("cannot read the nftables rules")]
     Read {

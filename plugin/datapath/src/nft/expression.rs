@@ -1,20 +1,29 @@
 //! Expressions: the instructions of a rule. Each loads into, changes or compares one register, or gives a
 //! verdict.
 //!
-//! All of ours work on register 1; a comparison that fails ends the rule. Names and numbers are those of
-//! Linux `include/uapi/linux/netfilter/nf_tables.h`; the attributes are in the order in which `nft` sends
-//! them.
+//! All of ours work on register 1 and, for keys, on those behind it; a comparison that fails ends the rule.
+//! Names and numbers are those of Linux `include/uapi/linux/netfilter/nf_tables.h`; the attributes are in the
+//! order in which `nft` sends them.
+
+mod instructions;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::attribute::{Writer, find, text};
+use super::{
+    attribute::{Writer, find, text},
+    key::{self, Part},
+};
+use crate::Transport;
 
-/// The one register that rules use (`NFT_REG_1`), sixteen bytes wide.
+/// The first register (`NFT_REG_1`), sixteen bytes wide.
 const REGISTER: u32 = 1;
 /// `NFT_REG_VERDICT`: what is written here is carried out.
 const VERDICT_REGISTER: u32 = 0;
+
+const NFT_CMP_NEQ: u32 = 1;
+const NFT_META_L4PROTO: u32 = 16;
 
 /// `NFTA_LIST_ELEM`: an element of any list.
 pub(super) const LIST_ELEMENT: u16 = 1;
@@ -32,6 +41,8 @@ pub(super) enum Verdict<'a> {
     Jump(&'a str),
     /// Go back to the calling chain.
     Return,
+    /// Take the packet away.
+    Drop,
 }
 
 impl Verdict<'_> {
@@ -40,12 +51,17 @@ impl Verdict<'_> {
         const CODE: u16 = 1;
         const NFT_JUMP: i32 = -3;
         const NFT_RETURN: i32 = -5;
-        data.nested(DATA_VERDICT, |verdict| match self {
-            Self::Jump(chain) => {
-                verdict.number(CODE, NFT_JUMP.cast_unsigned());
+        const NF_DROP: i32 = 0;
+        let code = match self {
+            Self::Jump(_) => NFT_JUMP,
+            Self::Return => NFT_RETURN,
+            Self::Drop => NF_DROP,
+        };
+        data.nested(DATA_VERDICT, |verdict| {
+            verdict.number(CODE, code.cast_unsigned());
+            if let Self::Jump(chain) = self {
                 verdict.text(VERDICT_CHAIN, chain);
             }
-            Self::Return => verdict.number(CODE, NFT_RETURN.cast_unsigned()),
         });
     }
 }
@@ -80,7 +96,7 @@ impl IpVersion {
     }
 
     /// Bytes of an address.
-    pub(super) fn width(self) -> usize {
+    pub(super) const fn width(self) -> usize {
         match self {
             Self::V4 => 4,
             Self::V6 => 16,
@@ -119,33 +135,102 @@ impl Expressions {
     }
 
     /// Go on only with a packet whose destination is inside `net`.
-    pub(super) fn destination_in(mut self, net: IpNet) -> Self {
+    pub(super) fn destination_in(self, net: IpNet) -> Self {
+        self.address_in(Field::Destination, net)
+    }
+
+    /// Go on only with a packet whose source is inside `net`.
+    pub(super) fn source_in(self, net: IpNet) -> Self {
+        self.address_in(Field::Source, net)
+    }
+
+    fn address_in(mut self, field: Field, net: IpNet) -> Self {
         let version = IpVersion::of(net.addr());
         let network = octets(net.network());
         let whole_bytes = usize::from(net.prefix_len() / 8);
         self.is_version(version);
         if net.prefix_len().is_multiple_of(8) && whole_bytes > 0 {
-            self.load(version, Field::Destination, whole_bytes);
+            self.load_address(REGISTER, version, field, whole_bytes);
             self.equals(network.get(..whole_bytes).unwrap_or_default());
         } else {
-            self.load(version, Field::Destination, version.width());
+            self.load_address(REGISTER, version, field, version.width());
             self.mask(&octets(net.netmask()));
             self.equals(&network);
         }
         self
     }
 
-    /// Take the verdict that the map `name` holds for the packet's source address; none there, go on.
-    pub(super) fn verdict_of_source(mut self, version: IpVersion, name: &str) -> Self {
-        const SET: u16 = 1;
-        const SOURCE_REGISTER: u16 = 2;
-        const DESTINATION_REGISTER: u16 = 3;
+    /// Go on only with a packet of this version: a chain of family `inet` sees both.
+    pub(super) fn of_version(mut self, version: IpVersion) -> Self {
         self.is_version(version);
-        self.load(version, Field::Source, version.width());
-        self.expression("lookup", |lookup| {
-            lookup.number(SOURCE_REGISTER, REGISTER);
-            lookup.number(DESTINATION_REGISTER, VERDICT_REGISTER);
-            lookup.text(SET, name);
+        self
+    }
+
+    /// Go on only with a packet of this protocol.
+    pub(super) fn of_transport(mut self, transport: Transport) -> Self {
+        self.load_meta(REGISTER, NFT_META_L4PROTO);
+        self.equals(&[transport.number()]);
+        self
+    }
+
+    /// Go on only with a packet to an address of the node.
+    pub(super) fn destination_is_local(mut self) -> Self {
+        const DESTINATION_REGISTER: u16 = 1;
+        const RESULT: u16 = 2;
+        const FLAGS: u16 = 3;
+        const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+        const NFTA_FIB_F_DADDR: u32 = 1 << 1;
+        const RTN_LOCAL: u32 = 2;
+        self.expression("fib", |fib| {
+            fib.number(FLAGS, NFTA_FIB_F_DADDR);
+            fib.number(RESULT, NFT_FIB_RESULT_ADDRTYPE);
+            fib.number(DESTINATION_REGISTER, REGISTER);
+        });
+        self.equals(&RTN_LOCAL.to_ne_bytes());
+        self
+    }
+
+    /// Go on only with a packet that did not come in by the loopback link, which is the first of every namespace.
+    pub(super) fn not_by_loopback(mut self) -> Self {
+        const NFT_META_IIF: u32 = 4;
+        const LOOPBACK_IFINDEX: u32 = 1;
+        self.load_meta(REGISTER, NFT_META_IIF);
+        self.compare(NFT_CMP_NEQ, &LOOPBACK_IFINDEX.to_ne_bytes());
+        self
+    }
+
+    /// Go on only with a packet of a connection whose destination was translated.
+    pub(super) fn of_translated(mut self) -> Self {
+        const NFT_CT_STATUS: u32 = 2;
+        const IPS_DST_NAT: u32 = 1 << 5;
+        self.load_connection(REGISTER, NFT_CT_STATUS, false);
+        self.mask(&IPS_DST_NAT.to_ne_bytes());
+        self.compare(NFT_CMP_NEQ, &[0; 4]);
+        self
+    }
+
+    /// Take the verdict that the map `name` holds for these fields of the packet; none there, go on.
+    pub(super) fn verdict_of(mut self, parts: &[Part], name: &str) -> Self {
+        self.load_key(parts);
+        self.look_up(name, VERDICT_REGISTER);
+        self
+    }
+
+    /// Send the packet's connection to the address and port that the map `name` holds for these fields of the
+    /// packet; none there, go on.
+    pub(super) fn destination_of(mut self, version: IpVersion, parts: &[Part], name: &str) -> Self {
+        const TYPE: u16 = 1;
+        const FAMILY: u16 = 2;
+        const ADDRESS_REGISTER: u16 = 3;
+        const PORT_REGISTER: u16 = 5;
+        const NFT_NAT_DNAT: u32 = 1;
+        self.load_key(parts);
+        self.look_up(name, REGISTER);
+        self.expression("nat", |nat| {
+            nat.number(TYPE, NFT_NAT_DNAT);
+            nat.number(FAMILY, u32::from(version.nfproto()));
+            nat.number(ADDRESS_REGISTER, REGISTER);
+            nat.number(PORT_REGISTER, key::register(version.width()));
         });
         self
     }
@@ -168,71 +253,6 @@ impl Expressions {
         const NF_NAT_RANGE_PROTO_RANDOM_FULLY: u32 = 1 << 4;
         self.expression("masq", |masquerade| masquerade.number(FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY));
         self
-    }
-
-    /// Go on only with a packet of this version: a chain of family `inet` sees both.
-    fn is_version(&mut self, version: IpVersion) {
-        const DESTINATION_REGISTER: u16 = 1;
-        const KEY: u16 = 2;
-        const NFT_META_NFPROTO: u32 = 15;
-        self.expression("meta", |meta| {
-            meta.number(KEY, NFT_META_NFPROTO);
-            meta.number(DESTINATION_REGISTER, REGISTER);
-        });
-        self.equals(&[version.nfproto()]);
-    }
-
-    /// The first `length` bytes of an address field.
-    fn load(&mut self, version: IpVersion, field: Field, length: usize) {
-        const DESTINATION_REGISTER: u16 = 1;
-        const BASE: u16 = 2;
-        const OFFSET: u16 = 3;
-        const LENGTH: u16 = 4;
-        const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
-        self.expression("payload", |payload| {
-            payload.number(DESTINATION_REGISTER, REGISTER);
-            payload.number(BASE, NFT_PAYLOAD_NETWORK_HEADER);
-            payload.number(OFFSET, version.offset(field));
-            payload.number(LENGTH, width(length));
-        });
-    }
-
-    /// Keep the bits of the register that are set in `mask`.
-    fn mask(&mut self, mask: &[u8]) {
-        const SOURCE_REGISTER: u16 = 1;
-        const DESTINATION_REGISTER: u16 = 2;
-        const LENGTH: u16 = 3;
-        const MASK: u16 = 4;
-        const XOR: u16 = 5;
-        self.expression("bitwise", |bitwise| {
-            bitwise.number(SOURCE_REGISTER, REGISTER);
-            bitwise.number(DESTINATION_REGISTER, REGISTER);
-            bitwise.number(LENGTH, width(mask.len()));
-            bitwise.nested(MASK, |data| data.bytes(DATA_VALUE, mask));
-            bitwise.nested(XOR, |data| data.bytes(DATA_VALUE, &vec![0; mask.len()]));
-        });
-    }
-
-    /// Go on only if the register begins with `value`.
-    fn equals(&mut self, value: &[u8]) {
-        const SOURCE_REGISTER: u16 = 1;
-        const OPERATION: u16 = 2;
-        const DATA: u16 = 3;
-        const NFT_CMP_EQ: u32 = 0;
-        self.expression("cmp", |compare| {
-            compare.number(SOURCE_REGISTER, REGISTER);
-            compare.number(OPERATION, NFT_CMP_EQ);
-            compare.nested(DATA, |data| data.bytes(DATA_VALUE, value));
-        });
-    }
-
-    fn expression(&mut self, name: &str, fill: impl FnOnce(&mut Writer)) {
-        const NAME: u16 = 1;
-        const DATA: u16 = 2;
-        self.list.nested(LIST_ELEMENT, |expression| {
-            expression.text(NAME, name);
-            expression.nested(DATA, fill);
-        });
     }
 }
 

@@ -1,28 +1,51 @@
 //! nftables over netlink: the rules that belong to pods.
 //!
 //! ```text
-//! masquerade ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
+//! rules ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
+//!   ├─ masquerade, host_ports: which maps, chains and elements
 //! ```
 //!
 //! - `table` has the messages about a table and its chains, rules, maps and elements; `expression` the
-//!   instructions of rules, `element` the elements of maps, `comment` the user data that carries comments.
+//!   instructions of rules, `key` and `element` what is in maps, `comment` the user data that carries comments.
 //!   They are pure, and know nothing of what podnet uses them for.
 //! - `transaction` sends them: all take effect together or none does.
-//! - [`masquerade`] is one use: pods that leave with the node's address.
+//! - `masquerade` (pods that leave with the node's address) and `host_ports` (ports of the node that lead to a pod)
+//!   are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
-//! Rules are made once for the node; a pod is an element of a map, whose cost does not grow with the number
+//! Rules are made once for the node; a pod is elements of maps, whose cost does not grow with the number
 //! of pods. An element's comment is its owner's alias, so that the owner's id is enough to find it, and so
 //! that `nft list table inet podnet` reads as a list of pods. Only our own tables are ever named in a
 //! request.
 
-mod attribute;
+pub(crate) mod attribute;
 mod comment;
 mod element;
 mod error;
 mod expression;
-pub mod masquerade;
+mod finding;
+mod host_ports;
+mod key;
+mod layout;
+mod masquerade;
 mod message;
+mod reading;
+mod rules;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
+use ipnet::IpNet;
+
 pub use error::NftError;
+pub use finding::{PortTaken, RuleDifference};
+pub(crate) use host_ports::NodePort;
+pub use rules::{PodRules, owners, remove_all};
+pub(crate) use rules::{Removed, remove};
+
+/// The name of a pod subnet's chain: `masq-10.244.1.0-24`, `masq-fd00_244__-64`. nft's grammar allows no colon in
+/// a name.
+fn subnet_chain_name(prefix: &str, subnet: IpNet) -> String {
+    let network = subnet.network().to_string().replace(':', "_");
+    format!("{prefix}-{network}-{}", subnet.prefix_len())
+}

@@ -6,15 +6,14 @@
 //! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`; attributes are in the order in which `nft` sends
 //! them.
 
-use std::net::IpAddr;
-
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::{
     attribute::{Writer, find},
     comment,
     element::{self, Element},
-    expression::{Expressions, IpVersion},
+    expression::Expressions,
+    key::{self, Part},
     message::{self, Operation},
 };
 use crate::netlink::{Reply, Request};
@@ -39,16 +38,18 @@ pub(super) struct Hook {
     /// The place in the packet's way (`enum nf_inet_hooks`).
     pub(super) number: u32,
     /// The order among the chains of the hook; smaller is earlier.
-    pub(super) priority: u32,
+    pub(super) priority: i32,
 }
 
-/// A map from the addresses of one version to verdicts.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct VerdictMap {
+/// A map: what its keys and its values are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Map {
     /// The name, one in its table.
     pub(super) name: &'static str,
-    /// The version of the keys.
-    pub(super) version: IpVersion,
+    /// The fields of a key.
+    pub(super) key: &'static [Part],
+    /// The fields of a value; `None`: values are verdicts.
+    pub(super) value: Option<&'static [Part]>,
 }
 
 /// A rule: what it does, and the comment by which people and programs know it.
@@ -72,7 +73,7 @@ impl Hook {
         chain.number(POLICY, NF_ACCEPT);
         chain.nested(HOOK, |place| {
             place.number(HOOK_NUMBER, self.number);
-            place.number(HOOK_PRIORITY, self.priority);
+            place.number(HOOK_PRIORITY, self.priority.cast_unsigned());
         });
     }
 }
@@ -112,28 +113,28 @@ impl Table {
         self.request(what, Operation::GetChain, NLM_F_ACK, |chain| chain.text(CHAIN_NAME, name))
     }
 
-    /// Makes a verdict map. `id` is a number that no other map of the transaction has.
-    pub(super) fn ensure_map(self, map: VerdictMap, id: u32) -> Request {
+    /// Makes a map. `id` is a number that no other map of the transaction has.
+    pub(super) fn ensure_map(self, map: Map, id: u32) -> Request {
         const NAME: u16 = 2;
         const FLAGS: u16 = 3;
         const KEY_TYPE: u16 = 4;
         const KEY_LENGTH: u16 = 5;
         const DATA_TYPE: u16 = 6;
+        const DATA_LENGTH: u16 = 7;
         const ID: u16 = 10;
         const NFT_SET_MAP: u32 = 8;
         const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
-        let (key_type, key_length) = match map.version {
-            IpVersion::V4 => (7, 4),
-            IpVersion::V6 => (8, 16),
-        };
         let what = format!("add map {}", map.name);
         self.request(what, Operation::NewSet, NLM_F_ACK | NLM_F_CREATE, |set| {
             set.text(NAME, map.name);
             set.number(FLAGS, NFT_SET_MAP);
             // The kernel only keeps the type, by which `nft` knows how to show the key.
-            set.number(KEY_TYPE, key_type);
-            set.number(KEY_LENGTH, key_length);
-            set.number(DATA_TYPE, NFT_DATA_VERDICT);
+            set.number(KEY_TYPE, key::kind(map.key));
+            set.number(KEY_LENGTH, length(map.key));
+            set.number(DATA_TYPE, map.value.map_or(NFT_DATA_VERDICT, key::kind));
+            if let Some(value) = map.value {
+                set.number(DATA_LENGTH, length(value));
+            }
             set.number(ID, id);
         })
     }
@@ -162,31 +163,33 @@ impl Table {
         self.request(what, Operation::GetRule, NLM_F_DUMP, |rules| rules.text(RULE_CHAIN, chain))
     }
 
-    /// Adds an element, which must be new.
-    pub(super) fn add(self, map: VerdictMap, element: &Element) -> Request {
-        let what = format!("add {} to map {}", element.address, map.name);
+    /// Adds elements, which must be new.
+    pub(super) fn add(self, map: Map, elements: &[&Element]) -> Request {
+        let what = format!("add {} elements to map {}", elements.len(), map.name);
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-        self.elements(what, Operation::NewElement, flags, map, |message| element.write(message))
-    }
-
-    /// Deletes the element of an address.
-    pub(super) fn delete(self, map: VerdictMap, address: IpAddr) -> Request {
-        let what = format!("delete {address} from map {}", map.name);
-        self.elements(what, Operation::DeleteElement, NLM_F_ACK, map, |message| {
-            element::write_address(message, address);
+        self.elements(what, Operation::NewElement, flags, map, |message| {
+            element::write_all(message, elements);
         })
     }
 
-    /// Asks for the element of an address.
-    pub(super) fn element(self, map: VerdictMap, address: IpAddr) -> Request {
-        let what = format!("get {address} from map {}", map.name);
+    /// Deletes the elements of these keys.
+    pub(super) fn delete(self, map: Map, keys: &[&[u8]]) -> Request {
+        let what = format!("delete {} elements from map {}", keys.len(), map.name);
+        self.elements(what, Operation::DeleteElement, NLM_F_ACK, map, |message| {
+            element::write_keys(message, keys);
+        })
+    }
+
+    /// Asks for the element of a key.
+    pub(super) fn element(self, map: Map, key: &[u8]) -> Request {
+        let what = format!("get an element of map {}", map.name);
         self.elements(what, Operation::GetElement, NLM_F_ACK, map, |message| {
-            element::write_address(message, address);
+            element::write_keys(message, &[key]);
         })
     }
 
     /// Asks for all elements of a map.
-    pub(super) fn all_elements(self, map: VerdictMap) -> Request {
+    pub(super) fn all_elements(self, map: Map) -> Request {
         let what = format!("list map {}", map.name);
         self.elements(what, Operation::GetElement, NLM_F_DUMP, map, |_| {})
     }
@@ -196,7 +199,7 @@ impl Table {
         what: String,
         operation: Operation,
         flags: u16,
-        map: VerdictMap,
+        map: Map,
         fill: impl FnOnce(&mut Writer),
     ) -> Request {
         const SET: u16 = 2;
@@ -227,6 +230,10 @@ const TABLE_USERDATA: u16 = 6;
 const CHAIN_NAME: u16 = 3;
 const RULE_CHAIN: u16 = 2;
 const RULE_USERDATA: u16 = 7;
+
+fn length(parts: &[Part]) -> u32 {
+    u32::try_from(key::width(parts)).unwrap_or(u32::MAX)
+}
 
 /// The comment of the table in an answer to [`Table::get`].
 pub(super) fn table_comment(reply: &Reply) -> Option<&str> {

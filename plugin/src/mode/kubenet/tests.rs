@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bandwidth::Bandwidth;
+use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
     Lease { address: address.parse().unwrap(), gateway: gateway.parse().unwrap() }
@@ -20,6 +21,7 @@ fn config() -> Kubenet {
         is_default_gateway: true,
         force_address: false,
         ip_masq: false,
+        host_ports: PortMappings::default(),
         bandwidth: Bandwidth::default(),
         mac: None,
     }

@@ -1,24 +1,27 @@
 //! What of the rules is in the kernel.
 
-use std::net::IpAddr;
+use std::collections::HashSet;
 
-use ipnet::IpNet;
 use nix::errno::Errno;
 
-use super::ruleset::{self, Chain, MAPS, SCHEMA, TABLE};
-use crate::{
-    netlink::{Reply, Request, Socket},
-    nft::{NftError, element::Element, message, table},
+use super::{
+    NftError,
+    element::Element,
+    layout::{Chain, SCHEMA, TABLE},
+    message,
+    table::{self, Map},
 };
+use crate::netlink::{Reply, Request, Socket};
 
-/// Whether the chains of all these subnets are there.
+/// Up to so many elements are asked for one by one; for more it is quicker to list the map.
+const FEW: usize = 16;
+
+/// Whether all these chains are there.
 pub(super) fn has_chains(
     socket: &mut Socket,
-    subnets: impl IntoIterator<Item = IpNet>,
+    names: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<bool, NftError> {
-    let subnets = subnets.into_iter();
-    let requests: Vec<_> =
-        subnets.map(|subnet| TABLE.get_chain(&ruleset::subnet_chain_name(subnet))).collect();
+    let requests: Vec<_> = names.into_iter().map(|name| TABLE.get_chain(name.as_ref())).collect();
     match socket.batch(&requests) {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
@@ -26,18 +29,24 @@ pub(super) fn has_chains(
     }
 }
 
-/// The elements for those of the addresses that have one.
-pub(super) fn elements(
-    socket: &mut Socket,
-    addresses: impl IntoIterator<Item = IpAddr>,
-) -> Result<Vec<Element>, NftError> {
-    let requests = addresses.into_iter().map(|address| TABLE.element(ruleset::map(address), address));
-    elements_in_answers(socket, requests)
+/// The elements of those of the keys that have one.
+pub(super) fn elements(socket: &mut Socket, map: Map, keys: &[&[u8]]) -> Result<Vec<Element>, NftError> {
+    if keys.len() > FEW {
+        let mut elements = all_elements(socket, map)?;
+        let keys: HashSet<&[u8]> = keys.iter().copied().collect();
+        elements.retain(|element| keys.contains(&*element.key));
+        return Ok(elements);
+    }
+    let mut elements = Vec::new();
+    for key in keys {
+        elements.extend(elements_in_answer(socket, &TABLE.element(map, key))?);
+    }
+    Ok(elements)
 }
 
-/// All elements.
-pub(super) fn all_elements(socket: &mut Socket) -> Result<Vec<Element>, NftError> {
-    elements_in_answers(socket, MAPS.into_iter().map(|map| TABLE.all_elements(map)))
+/// All elements of a map.
+pub(super) fn all_elements(socket: &mut Socket, map: Map) -> Result<Vec<Element>, NftError> {
+    elements_in_answer(socket, &TABLE.all_elements(map))
 }
 
 /// Whether the chain has its rules, in their order, and no other. A rule is known by its comment, which `nft`
@@ -61,16 +70,9 @@ pub(super) fn refuse_other_layout(socket: &mut Socket) -> Result<(), NftError> {
     }
 }
 
-fn elements_in_answers(
-    socket: &mut Socket,
-    requests: impl Iterator<Item = Request>,
-) -> Result<Vec<Element>, NftError> {
-    let mut elements = Vec::new();
-    for request in requests {
-        let replies = read(socket, &request)?;
-        elements.extend(replies.iter().map(message::attributes).flat_map(Element::read_all));
-    }
-    Ok(elements)
+fn elements_in_answer(socket: &mut Socket, request: &Request) -> Result<Vec<Element>, NftError> {
+    let replies = read(socket, request)?;
+    Ok(replies.iter().map(message::attributes).flat_map(Element::read_all).collect())
 }
 
 /// The objects in the answer; none if the object that was asked for, or what it would be in, is not there.

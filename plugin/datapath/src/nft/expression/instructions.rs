@@ -1,0 +1,136 @@
+//! The single instructions, each on one register; the methods of the parent module put them together.
+
+use super::{DATA_VALUE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_META_L4PROTO, REGISTER, width};
+use crate::nft::{
+    attribute::Writer,
+    key::{self, Part},
+};
+
+impl Expressions {
+    pub(super) fn is_version(&mut self, version: IpVersion) {
+        const NFT_META_NFPROTO: u32 = 15;
+        self.load_meta(REGISTER, NFT_META_NFPROTO);
+        self.equals(&[version.nfproto()]);
+    }
+
+    /// The fields of a key, one behind the other.
+    pub(super) fn load_key(&mut self, parts: &[Part]) {
+        const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+        const NFT_CT_PROTO_DST: u32 = 12;
+        // Where TCP, UDP and SCTP have it, and its length.
+        const DESTINATION_PORT: (u32, usize) = (2, 2);
+        let mut offset = 0;
+        for part in parts {
+            let register = key::register(offset);
+            match part {
+                Part::Source(version) => {
+                    self.load_address(register, *version, Field::Source, version.width());
+                }
+                Part::Destination(version) => {
+                    self.load_address(register, *version, Field::Destination, version.width());
+                }
+                Part::Protocol => self.load_meta(register, NFT_META_L4PROTO),
+                Part::Port => self.load_payload(register, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT),
+                Part::OriginalPort => self.load_connection(register, NFT_CT_PROTO_DST, true),
+            }
+            offset += part.width();
+        }
+    }
+
+    /// The first `length` bytes of an address field.
+    pub(super) fn load_address(&mut self, register: u32, version: IpVersion, field: Field, length: usize) {
+        const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
+        self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, (version.offset(field), length));
+    }
+
+    pub(super) fn load_payload(&mut self, register: u32, header: u32, (offset, length): (u32, usize)) {
+        const DESTINATION_REGISTER: u16 = 1;
+        const BASE: u16 = 2;
+        const OFFSET: u16 = 3;
+        const LENGTH: u16 = 4;
+        self.expression("payload", |payload| {
+            payload.number(DESTINATION_REGISTER, register);
+            payload.number(BASE, header);
+            payload.number(OFFSET, offset);
+            payload.number(LENGTH, width(length));
+        });
+    }
+
+    pub(super) fn load_meta(&mut self, register: u32, key: u32) {
+        const DESTINATION_REGISTER: u16 = 1;
+        const KEY: u16 = 2;
+        self.expression("meta", |meta| {
+            meta.number(KEY, key);
+            meta.number(DESTINATION_REGISTER, register);
+        });
+    }
+
+    /// A fact about the packet's connection; `is_original`: of the direction that its first packet had.
+    pub(super) fn load_connection(&mut self, register: u32, key: u32, is_original: bool) {
+        const DESTINATION_REGISTER: u16 = 1;
+        const KEY: u16 = 2;
+        const DIRECTION: u16 = 3;
+        const IP_CT_DIR_ORIGINAL: u8 = 0;
+        self.expression("ct", |connection| {
+            connection.number(KEY, key);
+            connection.number(DESTINATION_REGISTER, register);
+            if is_original {
+                connection.bytes(DIRECTION, &[IP_CT_DIR_ORIGINAL]);
+            }
+        });
+    }
+
+    /// What the map `name` holds for the key, into the register; none there, the rule ends.
+    pub(super) fn look_up(&mut self, name: &str, register: u32) {
+        const SET: u16 = 1;
+        const SOURCE_REGISTER: u16 = 2;
+        const DESTINATION_REGISTER: u16 = 3;
+        self.expression("lookup", |lookup| {
+            lookup.number(SOURCE_REGISTER, REGISTER);
+            lookup.number(DESTINATION_REGISTER, register);
+            lookup.text(SET, name);
+        });
+    }
+
+    /// Keep the bits of the register that are set in `mask`.
+    pub(super) fn mask(&mut self, mask: &[u8]) {
+        const SOURCE_REGISTER: u16 = 1;
+        const DESTINATION_REGISTER: u16 = 2;
+        const LENGTH: u16 = 3;
+        const MASK: u16 = 4;
+        const XOR: u16 = 5;
+        self.expression("bitwise", |bitwise| {
+            bitwise.number(SOURCE_REGISTER, REGISTER);
+            bitwise.number(DESTINATION_REGISTER, REGISTER);
+            bitwise.number(LENGTH, width(mask.len()));
+            bitwise.nested(MASK, |data| data.bytes(DATA_VALUE, mask));
+            bitwise.nested(XOR, |data| data.bytes(DATA_VALUE, &vec![0; mask.len()]));
+        });
+    }
+
+    /// Go on only if the register begins with `value`.
+    pub(super) fn equals(&mut self, value: &[u8]) {
+        const NFT_CMP_EQ: u32 = 0;
+        self.compare(NFT_CMP_EQ, value);
+    }
+
+    pub(super) fn compare(&mut self, operation: u32, value: &[u8]) {
+        const SOURCE_REGISTER: u16 = 1;
+        const OPERATION: u16 = 2;
+        const DATA: u16 = 3;
+        self.expression("cmp", |compare| {
+            compare.number(SOURCE_REGISTER, REGISTER);
+            compare.number(OPERATION, operation);
+            compare.nested(DATA, |data| data.bytes(DATA_VALUE, value));
+        });
+    }
+
+    pub(super) fn expression(&mut self, name: &str, fill: impl FnOnce(&mut Writer)) {
+        const NAME: u16 = 1;
+        const DATA: u16 = 2;
+        self.list.nested(LIST_ELEMENT, |expression| {
+            expression.text(NAME, name);
+            expression.nested(DATA, fill);
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! Keys of maps: fields of a packet one behind the other, each padded to four bytes as registers are.
+//!
+//! Sources: nftables `include/datatype.h` (numbers of types, `TYPE_BITS`), Linux
+//! `include/uapi/linux/netfilter/nf_tables.h` (registers).
+
+use std::net::IpAddr;
+
+use super::expression::{IpVersion, octets};
+
+/// Bytes of the smallest register.
+const REGISTER_WIDTH: usize = 4;
+
+/// One field of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Where the packet comes from.
+    Source(IpVersion),
+    /// Where the packet goes.
+    Destination(IpVersion),
+    /// The protocol above IP.
+    Protocol,
+    /// The port that the packet goes to.
+    Port,
+    /// The port that the connection's first packet went to before it was translated.
+    OriginalPort,
+}
+
+impl Part {
+    /// Bytes in a key, padding included.
+    pub(super) const fn width(self) -> usize {
+        match self {
+            Self::Source(version) | Self::Destination(version) => version.width(),
+            Self::Protocol | Self::Port | Self::OriginalPort => REGISTER_WIDTH,
+        }
+    }
+
+    /// The number that `nft` knows the type by: `ipv4_addr`, `ipv6_addr`, `inet_proto`, `inet_service`.
+    const fn kind(self) -> u32 {
+        match self {
+            Self::Source(IpVersion::V4) | Self::Destination(IpVersion::V4) => 7,
+            Self::Source(IpVersion::V6) | Self::Destination(IpVersion::V6) => 8,
+            Self::Protocol => 12,
+            Self::Port | Self::OriginalPort => 13,
+        }
+    }
+}
+
+/// Bytes of a key.
+pub(super) fn width(parts: &[Part]) -> usize {
+    parts.iter().map(|part| part.width()).sum()
+}
+
+/// The number of the type that is the concatenation of the parts: six bits each.
+pub(super) fn kind(parts: &[Part]) -> u32 {
+    parts.iter().fold(0, |kind, part| kind << 6 | part.kind())
+}
+
+/// The register that begins so many bytes behind the first one: those of sixteen bytes are `NFT_REG_1` to
+/// `NFT_REG_4`, those of four in between `NFT_REG32_00` and on.
+pub(super) fn register(offset: usize) -> u32 {
+    const NFT_REG_1: usize = 1;
+    const NFT_REG32_00: usize = 8;
+    let number = if offset.is_multiple_of(16) {
+        NFT_REG_1 + offset / 16
+    } else {
+        NFT_REG32_00 + offset / REGISTER_WIDTH
+    };
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Writes a key part by part.
+#[derive(Debug, Default)]
+pub(super) struct KeyWriter(Vec<u8>);
+
+impl KeyWriter {
+    /// An address.
+    pub(super) fn address(mut self, address: IpAddr) -> Self {
+        self.0.extend(octets(address));
+        self
+    }
+
+    /// A protocol's number.
+    pub(super) fn protocol(mut self, number: u8) -> Self {
+        self.0.extend([number, 0, 0, 0]);
+        self
+    }
+
+    /// A port.
+    pub(super) fn port(mut self, port: u16) -> Self {
+        let [high, low] = port.to_be_bytes();
+        self.0.extend([high, low, 0, 0]);
+        self
+    }
+
+    /// The key.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_those_that_nft_uses() {
+        let offsets = [0, 4, 8, 12, 16, 20, 24];
+        assert_eq!(offsets.map(register), [1, 9, 10, 11, 2, 13, 14]);
+    }
+
+    #[test]
+    fn a_key_is_as_wide_as_its_parts() {
+        let parts = [Part::Destination(IpVersion::V6), Part::Protocol, Part::Port];
+        let key = KeyWriter::default().address("fd00::1".parse().unwrap()).protocol(17).port(0x1234);
+        let bytes = key.bytes();
+        assert_eq!(bytes.len(), width(&parts));
+        assert_eq!(bytes[15..], [1, 17, 0, 0, 0, 0x12, 0x34, 0, 0]);
+        assert_eq!(kind(&parts), (8 * 64 + 12) * 64 + 13);
+    }
+}

@@ -1,0 +1,305 @@
+//! A pod's rules: its elements in the maps of the table `inet podnet`.
+//!
+//! - A pod is a handful of elements. [`PodRules::add`] looks whether the chains that they need are there and adds
+//!   the elements in one transaction. Only if something is missing (the first pod of the node or of a subnet, a
+//!   deleted table) or in the way does it read what there is and make what is not, in one transaction with the
+//!   elements that is refused if anything changed since the reading. So a chain comes with everything that it
+//!   needs, and any number of processes may begin at once. It looks first because a transaction that fails costs a
+//!   grace period of the kernel (about 15 ms) during which no other program can change its rules either.
+//! - An address belongs to the pod that holds it in the allocator, so an element of an address that is there
+//!   already is what a lost DEL left: [`PodRules::add`] replaces it. A port of the node belongs to whoever took
+//!   it first: then it fails, and names both. [`remove`] deletes only what carries its owner's id, so that a
+//!   late DEL does not take the element of the pod that has the address now.
+//! - The table, the maps and the chains stay when their pods are gone.
+//!
+//! **Layouts.** The table's comment names its layout. A version of podnet that adds maps, chains or rules
+//! keeps the comment; one that gives a map or a chain another meaning gives it another name and the table
+//! another comment. An older podnet then misses the old name, reads the comment before it sets up anything,
+//! and refuses ([`NftError::Layout`]): to go back to it, drain the node and delete the table. This is the
+//! first layout, so that there is none before it to carry over. The kernel keeps comments of tables since
+//! 5.10.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ipnet::IpNet;
+use nix::errno::Errno;
+
+use super::{
+    NftError, PortTaken, RuleDifference, element::Element, host_ports, host_ports::NodePort, layout::Chain,
+    layout::TABLE, masquerade, reading, table::Map, transaction,
+};
+use crate::{
+    HostPorts, Label, Owner, OwnerId, Transport,
+    netlink::{NetlinkError, Request, Socket},
+};
+
+/// Elements of one message, which has room for 64 KiB of them.
+const ELEMENTS_PER_MESSAGE: usize = 128;
+
+/// The rules of one pod.
+#[derive(Debug, Clone)]
+pub struct PodRules {
+    alias: String,
+    id: OwnerId,
+    /// The subnets of the masqueraded addresses.
+    masqueraded: BTreeSet<IpNet>,
+    /// Whether the pod has ports of the node.
+    has_ports: bool,
+    /// The subnets of the addresses that answer through the bridge's.
+    hairpin: BTreeSet<IpNet>,
+    /// In the order in which they were asked for, each key once.
+    elements: Vec<(Map, Element)>,
+}
+
+/// What [`remove`] removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Removed {
+    /// How many elements.
+    pub(crate) elements: usize,
+    /// The UDP ports of the node among them.
+    pub(crate) udp_ports: Vec<NodePort>,
+}
+
+impl PodRules {
+    /// The rules of `owner`: what comes from `masqueraded`, each with its subnet's prefix length, leaves the
+    /// subnet with the node's address; `host_ports` lead to the pod.
+    pub fn new(owner: &Owner, masqueraded: &[IpNet], host_ports: &HostPorts) -> Self {
+        let alias = owner.alias();
+        let ports = &host_ports.ports;
+        let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, &alias));
+        let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, host_ports.snat, &alias));
+        let mut seen = BTreeSet::new();
+        let mut elements: Vec<_> = of_addresses.chain(of_ports).collect();
+        // One port of two addresses of the node has one way back.
+        elements.retain(|(map, element)| seen.insert((map.name, element.key.clone())));
+        let hairpin = ports.iter().filter(|_| host_ports.snat).map(|port| port.pod.trunc()).collect();
+        Self {
+            id: owner.id(),
+            masqueraded: masqueraded.iter().map(IpNet::trunc).collect(),
+            has_ports: !ports.is_empty(),
+            hairpin,
+            elements,
+            alias,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// How many elements there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Adds the rules.
+    pub fn add(&self, socket: &mut Socket) -> Result<(), NftError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if reading::has_chains(socket, self.witnesses())? {
+            match transaction::commit(socket, None, self.additions()) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_worth_a_look(&error) => {}
+                Err(error) => return Err(NftError::changing(error)),
+            }
+        }
+        transaction::commit_what_is_read(socket, |socket| {
+            let mut changes = self.set_up(socket)?;
+            let in_the_way = self.in_the_way(socket)?;
+            changes.extend(deletions(&in_the_way));
+            changes.extend(self.additions());
+            Ok(changes)
+        })
+        .map(drop)
+    }
+
+    /// What [`PodRules::add`] made and is not there as it made it.
+    pub fn check(&self, socket: &mut Socket) -> Result<Vec<RuleDifference>, NftError> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        reading::refuse_other_layout(socket)?;
+        let mut differences = Vec::new();
+        for chain in self.chains() {
+            if !reading::has_rules(socket, &chain)? {
+                let object = format!("nftables chain {} of table inet {}", chain.name, TABLE.name);
+                differences.push(RuleDifference { object, found: "other rules or none".to_owned() });
+            }
+        }
+        let present = self.present(socket)?;
+        let found: HashMap<_, _> =
+            present.iter().map(|(map, element)| ((map.name, &*element.key), element)).collect();
+        for (map, wanted) in &self.elements {
+            let text = match found.get(&(map.name, &*wanted.key)) {
+                Some(element) if *element == wanted => continue,
+                Some(element) => format!("an element of {:?} or to another place", element.comment),
+                None => "missing".to_owned(),
+            };
+            let object = format!("{} in nftables map {}", describe(*map, &wanted.key), map.name);
+            differences.push(RuleDifference { object, found: text });
+        }
+        Ok(differences)
+    }
+
+    /// The UDP ports of the node that lead to the pod.
+    pub(crate) fn udp_ports(&self) -> Vec<NodePort> {
+        udp_ports(&self.elements)
+    }
+
+    /// Chains that are there if everything is that the elements need: each comes in a transaction with the rest.
+    fn witnesses(&self) -> Vec<String> {
+        let masqueraded = self.masqueraded.iter().map(|subnet| masquerade::chain_name(*subnet));
+        let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
+        let hairpin = self.hairpin.iter().map(|subnet| host_ports::chain_name(*subnet));
+        masqueraded.chain(ports).chain(hairpin).collect()
+    }
+
+    fn chains(&self) -> Vec<Chain> {
+        let mut chains = Vec::new();
+        if !self.masqueraded.is_empty() {
+            chains.extend(masquerade::chains(self.masqueraded.iter().copied()));
+        }
+        if self.has_ports {
+            chains.extend(host_ports::chains(self.hairpin.iter().copied()));
+        }
+        chains
+    }
+
+    fn maps(&self) -> impl Iterator<Item = Map> {
+        let masqueraded = masquerade::MAPS.into_iter().filter(|_| !self.masqueraded.is_empty());
+        masqueraded.chain(host_ports::MAPS.into_iter().filter(|_| self.has_ports))
+    }
+
+    /// Brings about everything that the elements need, as far as it is not there.
+    fn set_up(&self, socket: &mut Socket) -> Result<Vec<Request>, NftError> {
+        reading::refuse_other_layout(socket)?;
+        let mut changes = vec![TABLE.ensure(super::layout::SCHEMA)];
+        changes.extend(self.maps().zip(1..).map(|(map, id)| TABLE.ensure_map(map, id)));
+        for chain in self.chains() {
+            if !reading::has_rules(socket, &chain)? {
+                changes.extend(chain.fill());
+            }
+        }
+        Ok(changes)
+    }
+
+    fn additions(&self) -> Vec<Request> {
+        by_map(&self.elements)
+            .flat_map(|(map, elements)| {
+                let chunks = elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| TABLE.add(map, chunk));
+                chunks.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// The elements that have a key of ours; fails if one is a port of another pod.
+    fn in_the_way(&self, socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
+        let present = self.present(socket)?;
+        for (map, element) in &present {
+            let holder = Label::parse(&element.comment);
+            if let Some(port) = host_ports::node_port(*map, &element.key)
+                && holder.as_ref().is_none_or(|holder| holder.id != self.id)
+                && let Some(wanted_by) = Label::parse(&self.alias)
+            {
+                let taken = PortTaken { port: port.to_string(), wanted_by, holder };
+                return Err(NftError::PortTaken(Box::new(taken)));
+            }
+        }
+        Ok(present)
+    }
+
+    /// The elements that have a key of ours, whoever's they are.
+    fn present(&self, socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
+        let mut present = Vec::new();
+        for (map, elements) in by_map(&self.elements) {
+            let keys: Vec<&[u8]> = elements.iter().map(|element| &*element.key).collect();
+            present.extend(reading::elements(socket, map, &keys)?.into_iter().map(|element| (map, element)));
+        }
+        Ok(present)
+    }
+}
+
+/// Removes the rules of the owner with this id.
+///
+/// With `known` rules only their elements are looked at, without, all. No element, no table and a kernel without
+/// `nf_tables` are success.
+pub(crate) fn remove(
+    socket: &mut Socket,
+    id: OwnerId,
+    known: Option<&PodRules>,
+) -> Result<Removed, NftError> {
+    let mut removed = Removed::default();
+    let committed = transaction::commit_what_is_read(socket, |socket| {
+        let mut elements = match known {
+            Some(rules) => rules.present(socket)?,
+            None => all(socket)?,
+        };
+        elements.retain(|(_, element)| Label::parse(&element.comment).is_some_and(|label| label.id == id));
+        removed = Removed { elements: elements.len(), udp_ports: udp_ports(&elements) };
+        Ok(deletions(&elements))
+    });
+    match committed {
+        Err(NftError::Unsupported { .. }) => Ok(Removed::default()),
+        committed => committed.map(|_| removed),
+    }
+}
+
+/// Removes the rules of the owner with this id, whatever they are.
+pub fn remove_all(socket: &mut Socket, id: OwnerId) -> Result<(), NftError> {
+    remove(socket, id, None).map(drop)
+}
+
+/// Whose rules there are, as far as podnet put them there.
+pub fn owners(socket: &mut Socket) -> Result<Vec<Label>, NftError> {
+    let elements = match all(socket) {
+        Err(NftError::Unsupported { .. }) => return Ok(Vec::new()),
+        elements => elements?,
+    };
+    Ok(elements.iter().filter_map(|(_, element)| Label::parse(&element.comment)).collect())
+}
+
+/// Every element of every map.
+fn all(socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
+    let mut all = Vec::new();
+    for map in masquerade::MAPS.into_iter().chain(host_ports::MAPS) {
+        all.extend(reading::all_elements(socket, map)?.into_iter().map(|element| (map, element)));
+    }
+    Ok(all)
+}
+
+fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
+    let requests = by_map(elements).flat_map(|(map, elements)| {
+        let chunks = elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| {
+            TABLE.delete(map, &chunk.iter().map(|element| &*element.key).collect::<Vec<_>>())
+        });
+        chunks.collect::<Vec<_>>()
+    });
+    requests.collect()
+}
+
+/// The elements of each map that has any.
+fn by_map(elements: &[(Map, Element)]) -> impl Iterator<Item = (Map, Vec<&Element>)> {
+    masquerade::MAPS.into_iter().chain(host_ports::MAPS).filter_map(|map| {
+        let of_map: Vec<_> =
+            elements.iter().filter(|(in_map, _)| *in_map == map).map(|(_, element)| element).collect();
+        (!of_map.is_empty()).then_some((map, of_map))
+    })
+}
+
+fn udp_ports(elements: &[(Map, Element)]) -> Vec<NodePort> {
+    let ports = elements.iter().filter_map(|(map, element)| host_ports::node_port(*map, &element.key));
+    ports.filter(|port| port.transport == Transport::Udp).collect()
+}
+
+fn describe(map: Map, key: &[u8]) -> String {
+    if masquerade::MAPS.contains(&map) { masquerade::describe(key) } else { host_ports::describe(map, key) }
+}
+
+/// Whether a refused addition may succeed once what is in the kernel is known: a key that is there already,
+/// something that is not there, or no place in a map that is being resized.
+fn is_worth_a_look(error: &NetlinkError) -> bool {
+    matches!(error.errno(), Some(Errno::EEXIST | Errno::ENOENT | Errno::EBUSY))
+}
