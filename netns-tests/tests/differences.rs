@@ -39,6 +39,21 @@ pub(crate) const NO_ANNOTATIONS: Difference = Difference {
     reason: "where a runtime passes nothing else, the pod's limits are there",
     always: true,
 };
+pub(crate) const ANSWERS_PAST_TRANSLATION: Difference = Difference {
+    reference: "without br_netfilter a pod gets no answer from a neighbour through a service",
+    reason: "what is translated between neighbours gets the bridge's address there, so that answers come back by it",
+    always: true,
+};
+pub(crate) const PROMISCUITY_ALONE: Difference = Difference {
+    reference: "a promiscuous bridge does not bring a pod to itself through a service, from Linux 6.8 on",
+    reason: "the ports of a promiscuous bridge are in hairpin mode too where br_netfilter is on",
+    always: false,
+};
+pub(crate) const NO_DUPLICATE_RULES: Difference = Difference {
+    reference: "leaves the duplicates of a promiscuous bridge to others",
+    reason: "kubenet dropped them, and so does podnet",
+    always: true,
+};
 pub(crate) const LATE_ANNOUNCEMENT: Difference = Difference {
     reference: "announces the address when the link comes up, which the port may not forward yet",
     reason: "a stale neighbour entry of a reused address has to be replaced: announced when the port forwards",
@@ -157,10 +172,13 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 27] = [
+const ALL: [&Difference; 30] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
+    &ANSWERS_PAST_TRANSLATION,
+    &PROMISCUITY_ALONE,
+    &NO_DUPLICATE_RULES,
     &BUCKET_BELOW_A_PACKET,
     &NO_ANNOTATIONS,
     &LEAVES_LINK,

@@ -11,6 +11,7 @@ mod delete;
 mod differences;
 mod exchange;
 mod gc_status;
+mod hairpin;
 mod host_ports;
 mod ipam;
 mod look;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ipam::cases(),
         chains::cases(),
         bandwidth::cases(),
+        hairpin::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

@@ -46,8 +46,10 @@ pub(crate) struct NetConf {
     pub(crate) bridge: Option<String>,
     /// Bytes; 0: that of the bridge, or of the default route's link where the bridge is made.
     pub(crate) mtu: Option<u32>,
-    /// `hairpin-veth`, `none`, or the reference bridge's boolean.
+    /// `hairpin-veth`, `promiscuous-bridge`, `none`, or the reference bridge's boolean.
     pub(crate) hairpin_mode: Option<Value>,
+    /// The reference bridge's word for `promiscuous-bridge`.
+    pub(crate) promisc_mode: Option<bool>,
     /// The bridge holds the gateway's address; true.
     pub(crate) is_gateway: Option<bool>,
     /// Default routes through the gateway where `ipam.routes` has none; as `isGateway`.
@@ -173,6 +175,17 @@ impl ConfigError {
     }
 }
 
+/// How a pod reaches itself through a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hairpin {
+    /// As far as the node's routing does it.
+    None,
+    /// The bridge sends frames back to the port that they came from.
+    Veth,
+    /// kubenet's way: the bridge is promiscuous, and what comes of it twice is dropped.
+    Promiscuous,
+}
+
 /// The configuration of mode kubenet, checked.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
 #[derive(Debug, Clone, PartialEq)]
@@ -180,7 +193,7 @@ pub(crate) struct Kubenet {
     pub(crate) bridge: LinkName,
     /// `None`: see [`NetConf::mtu`].
     pub(crate) mtu: Option<u32>,
-    pub(crate) hairpin: bool,
+    pub(crate) hairpin: Hairpin,
     pub(crate) is_gateway: bool,
     pub(crate) is_default_gateway: bool,
     pub(crate) force_address: bool,
@@ -312,18 +325,28 @@ impl NetConf {
         }
     }
 
-    fn hairpin(&self) -> Result<bool, ConfigError> {
-        match &self.hairpin_mode {
-            None => Ok(true),
-            Some(Value::Bool(on)) => Ok(*on),
-            Some(Value::String(mode)) if mode == "hairpin-veth" => Ok(true),
-            Some(Value::String(mode)) if mode == "none" => Ok(false),
-            Some(mode @ Value::String(text)) if text == "promiscuous-bridge" => {
-                Err(ConfigError::unsupported("hairpinMode", mode.to_string()))
+    fn hairpin(&self) -> Result<Hairpin, ConfigError> {
+        const RULE: &str = "\"hairpin-veth\", \"promiscuous-bridge\" or \"none\"";
+        let named = match &self.hairpin_mode {
+            None => None,
+            Some(Value::Bool(true)) => Some(Hairpin::Veth),
+            Some(Value::Bool(false)) => Some(Hairpin::None),
+            Some(Value::String(mode)) if mode == "hairpin-veth" => Some(Hairpin::Veth),
+            Some(Value::String(mode)) if mode == "promiscuous-bridge" => Some(Hairpin::Promiscuous),
+            Some(Value::String(mode)) if mode == "none" => Some(Hairpin::None),
+            Some(other) => return Err(ConfigError::invalid("hairpinMode", other.to_string(), RULE)),
+        };
+        match (self.promisc_mode, named) {
+            (Some(true), Some(Hairpin::Veth)) => Err(ConfigError::invalid(
+                "promiscMode",
+                "true",
+                "hairpinMode asks for hairpin-veth: one of both",
+            )),
+            (Some(false), Some(Hairpin::Promiscuous)) => {
+                Err(ConfigError::invalid("promiscMode", "false", "hairpinMode asks for promiscuous-bridge"))
             }
-            Some(other) => {
-                Err(ConfigError::invalid("hairpinMode", other.to_string(), "\"hairpin-veth\" or \"none\""))
-            }
+            (Some(true), _) => Ok(Hairpin::Promiscuous),
+            (_, named) => Ok(named.unwrap_or(Hairpin::Veth)),
         }
     }
 }
@@ -350,7 +373,7 @@ mod tests {
         let expected = Kubenet {
             bridge: "cbr0".parse().unwrap(),
             mtu: None,
-            hairpin: true,
+            hairpin: Hairpin::Veth,
             is_gateway: true,
             is_default_gateway: true,
             force_address: false,
@@ -373,13 +396,20 @@ mod tests {
 
     #[test]
     fn hairpin_takes_kubenets_words_and_the_reference_bridges_booleans() {
-        for (mode, on) in [
-            (json!("hairpin-veth"), true),
-            (json!("none"), false),
-            (json!(true), true),
-            (json!(false), false),
+        for (members, hairpin) in [
+            (json!({"hairpinMode": "hairpin-veth"}), Hairpin::Veth),
+            (json!({"hairpinMode": "promiscuous-bridge"}), Hairpin::Promiscuous),
+            (json!({"hairpinMode": "none"}), Hairpin::None),
+            (json!({"hairpinMode": true}), Hairpin::Veth),
+            (json!({"hairpinMode": false}), Hairpin::None),
+            (json!({"promiscMode": true}), Hairpin::Promiscuous),
+            (json!({"promiscMode": false}), Hairpin::Veth),
+            (json!({"hairpinMode": false, "promiscMode": true}), Hairpin::Promiscuous),
+            (json!({"hairpinMode": "promiscuous-bridge", "promiscMode": true}), Hairpin::Promiscuous),
         ] {
-            assert_eq!(check(&json!({"mode": "kubenet", "hairpinMode": mode})).unwrap().hairpin, on);
+            let mut config = members.clone();
+            config["mode"] = json!("kubenet");
+            assert_eq!(check(&config).unwrap().hairpin, hairpin, "{members}");
         }
     }
 
@@ -397,6 +427,11 @@ mod tests {
             (json!({"mode": "kubenet", "mtu": 65536}), "mtu: 65536"),
             (json!({"mode": "kubenet", "hairpinMode": "veth"}), "hairpinMode: \"veth\""),
             (json!({"mode": "kubenet", "hairpinMode": 1}), "hairpinMode: 1"),
+            (json!({"mode": "kubenet", "hairpinMode": true, "promiscMode": true}), "promiscMode: true"),
+            (
+                json!({"mode": "kubenet", "hairpinMode": "promiscuous-bridge", "promiscMode": false}),
+                "promiscMode: false",
+            ),
         ] {
             let error = refused(&config);
             assert!(error.starts_with(words), "{config}: {error}");
@@ -406,10 +441,6 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_and_not_passed_over() {
         for (config, message) in [
-            (
-                json!({"hairpinMode": "promiscuous-bridge"}),
-                "unsupported field hairpinMode: \"promiscuous-bridge\"",
-            ),
             (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),

@@ -78,6 +78,9 @@ pub(crate) struct Reserved {
     pub(crate) routes: Vec<Route>,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
+    /// The addresses from which services among neighbours need help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unfiltered: Vec<IpNet>,
     /// The node's ports that lead to the pod.
     #[serde(default, skip_serializing_if = "PortMappings::is_empty")]
     pub(crate) host_ports: PortMappings,
@@ -102,6 +105,11 @@ impl Lease {
     }
 }
 
+/// The addresses alone, each with its subnet's prefix length.
+pub(crate) fn addresses(leases: &[Lease]) -> Vec<IpNet> {
+    leases.iter().map(|lease| lease.address).collect()
+}
+
 impl Reserved {
     /// The addresses alone.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
@@ -116,7 +124,8 @@ impl Record {
         let masqueraded: Vec<IpNet> =
             leases.flat_map(|reserved| &reserved.leases).map(|lease| lease.address).collect();
         let host_ports = self.reserved.as_ref().map(|reserved| reserved.host_ports.plan(&reserved.leases));
-        PodRules::new(&self.owner(), &masqueraded, &host_ports.unwrap_or_default())
+        let unfiltered = self.reserved.as_ref().map(|reserved| &*reserved.unfiltered).unwrap_or_default();
+        PodRules::new(&self.owner(), &masqueraded, unfiltered, &host_ports.unwrap_or_default())
     }
 
     /// Whether ADD may have made a link for what the pod sends.
@@ -425,6 +434,7 @@ mod tests {
                 gateway: "10.0.0.1".parse().unwrap(),
             }],
             masqueraded: false,
+            unfiltered: Vec::new(),
             host_ports: PortMappings::default(),
             bandwidth: Bandwidth::default(),
         };

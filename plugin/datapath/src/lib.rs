@@ -12,6 +12,7 @@
 mod apply;
 mod conntrack;
 mod difference;
+mod filtering;
 mod host_port;
 mod inventory;
 mod mac;
@@ -32,12 +33,13 @@ mod verify;
 
 pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
+pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};
-pub use network::{Bridge, Forwarding, PodNetwork, Route, Veth};
+pub use network::{Bridge, Families, Forwarding, PodNetwork, Route, Veth};
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, probe};
 pub use remove::{RemoveError, Removed, remove};

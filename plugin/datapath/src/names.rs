@@ -92,6 +92,11 @@ impl LinkPrefix {
     /// The digits of an owner's id that fit behind the longest prefix.
     pub(crate) const DIGITS: usize = LONGEST - Self::VETH.0.len();
 
+    /// The prefix as text.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.0
+    }
+
     /// The prefix with these digits behind it.
     pub(crate) fn with(self, digits: &str) -> LinkName {
         LinkName(format!("{}{digits}", self.0))

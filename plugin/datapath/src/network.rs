@@ -29,6 +29,10 @@ pub struct PodNetwork {
     pub forwarding: Forwarding,
     /// Whether what a pod sends to anywhere but its own subnet leaves with the node's address.
     pub masquerade: bool,
+    /// The families whose frames between ports of the bridge do not pass the node's rules of IP
+    /// ([`filtered_families`](crate::filtered_families) says which do). What is translated from the pod to a
+    /// neighbour then gets the bridge's address, so that the answer comes back by the translation.
+    pub unfiltered: Families,
     /// The node's ports that lead to the pod.
     pub host_ports: HostPorts,
     /// How fast the pod may send and receive.
@@ -39,7 +43,8 @@ impl PodNetwork {
     /// The rules that the pod needs.
     pub fn rules(&self) -> PodRules {
         let masqueraded: &[IpNet] = if self.masquerade { &self.addresses } else { &[] };
-        PodRules::new(&self.owner, masqueraded, &self.host_ports)
+        let unfiltered = self.unfiltered.of(&self.addresses);
+        PodRules::new(&self.owner, masqueraded, &unfiltered, &self.host_ports)
     }
 
     /// Whether the pod has an IPv6 address.
@@ -75,6 +80,8 @@ pub struct Bridge {
     pub gateways: Vec<IpNet>,
     /// Whether an address in the way of a gateway's is replaced instead of refused.
     pub force_address: bool,
+    /// Whether the bridge takes every frame for the node's, too; the duplicates that come of it are dropped.
+    pub promiscuous: bool,
 }
 
 /// A route of the pod.
@@ -116,6 +123,35 @@ impl fmt::Display for Route {
             }
         }
         Ok(())
+    }
+}
+
+/// Address families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Families {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// Those that the addresses are of.
+    pub fn among(addresses: &[IpNet]) -> Self {
+        let has = |ipv4| addresses.iter().any(|address| address.addr().is_ipv4() == ipv4);
+        Self { ipv4: has(true), ipv6: has(false) }
+    }
+
+    /// Those of these that are not among `others`.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self { ipv4: self.ipv4 && !others.ipv4, ipv6: self.ipv6 && !others.ipv6 }
+    }
+
+    /// The addresses of these families.
+    pub fn of(self, addresses: &[IpNet]) -> Vec<IpNet> {
+        let is_of = |address: &IpNet| if address.addr().is_ipv4() { self.ipv4 } else { self.ipv6 };
+        addresses.iter().copied().filter(is_of).collect()
     }
 }
 

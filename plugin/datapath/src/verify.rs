@@ -44,7 +44,7 @@ pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, Ver
     }
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
     forwarding(wanted.forwarding, &mut differences)?;
-    rules::verify(wanted, &mut differences)?;
+    rules::verify(wanted, bridge.as_ref(), &mut differences)?;
     Ok(differences.0)
 }
 

@@ -9,13 +9,17 @@ use std::cell::Cell;
 
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
-use podnet_datapath::{Applied, ApplyError, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove};
+use podnet_datapath::{
+    Applied, ApplyError, Families, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, filtered_families,
+    promiscuity_is_no_hairpin, remove,
+};
 
 use super::{open_sandbox, owner, pod_link, taken};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
-use crate::record::{Entry, Record, RecordError, Registry, Reserved};
+use crate::netconf::Hairpin;
+use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
 /// Adds the attachment and returns the result in the configuration's version.
@@ -38,6 +42,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
+    warn_of_promiscuity(job.settings.kubenet.hairpin);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
     let answer = job.allocate(&mut entry, record, |ours| {
@@ -73,11 +78,15 @@ impl Job<'_> {
     ) -> Result<String, Error> {
         let Settings { kubenet, ipam, .. } = &self.settings;
         let grant = ipam.allocate(&self.owner)?;
+        let addresses = addresses(&grant.leases);
+        let filtered = filtered_families(Families::among(&addresses));
+        let unfiltered = kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses);
         let record = record.holding(Reserved {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
+            unfiltered,
             host_ports: kubenet.host_ports.clone(),
             bandwidth: kubenet.bandwidth,
         });
@@ -86,7 +95,7 @@ impl Job<'_> {
             .replace(record)
             .map_err(Error::from)
             .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, self.registry))
-            .and_then(|()| self.connect(&grant, &rules, answer));
+            .and_then(|()| self.connect(&grant, &rules, filtered, answer));
         connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
@@ -94,12 +103,14 @@ impl Job<'_> {
         &self,
         Grant { leases, routes, dns }: &Grant,
         rules: &PodRules,
+        filtered: Families,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let config = &self.settings.kubenet;
         config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
         let routes = kubenet::routes(config, leases, routes.clone());
-        let network = kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes);
+        let network =
+            kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes, filtered);
         let made = self.make(&network).and_then(|made| {
             let result = kubenet::result(&network, &made, self.netns, leases, routes);
             answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
@@ -128,6 +139,16 @@ impl Job<'_> {
             self.is_undone.set(false);
             tracing::warn!(error = chain(&error), "cannot take back {what}");
         }
+    }
+}
+
+/// kubenet's mode rests on what kernels did before Linux 6.8.
+fn warn_of_promiscuity(hairpin: Hairpin) {
+    if hairpin == Hairpin::Promiscuous && promiscuity_is_no_hairpin() {
+        tracing::warn!(
+            "hairpinMode promiscuous-bridge: from Linux 6.8 on a promiscuous bridge brings no pod to itself; where \
+             br_netfilter is on, the ports' own hairpin mode does, as with hairpin-veth"
+        );
     }
 }
 

@@ -1,12 +1,12 @@
 //! CHECK: compares what is with what ADD made, and names every difference at once.
 
 use podnet_cni::{AddResult, Attachment, IpConfig, Route};
-use podnet_datapath::{Owner, verify};
+use podnet_datapath::{Families, Owner, filtered_families, verify};
 
 use super::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::mode::kubenet;
-use crate::record::{ATTACHMENTS, Lease, Registry, Reserved};
+use crate::record::{ATTACHMENTS, Lease, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
 /// Verifies the attachment.
@@ -26,8 +26,9 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
     let Settings { kubenet: config, ipam, .. } = &settings;
+    let filtered = filtered_families(Families::among(&addresses(&leases)));
     let routes = kubenet::routes(config, &leases, ipam.routes().unwrap_or(given_routes));
-    let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes);
+    let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes, filtered);
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
         network.veth.pod_mac = mac;
     }

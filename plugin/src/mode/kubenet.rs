@@ -10,12 +10,13 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::{AddResult, Interface, IpConfig, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Bridge, Forwarding, LinkName, LinkPrefix, MacAddr, Owner, PodNetwork, Veth,
+    self as datapath, Applied, Bridge, Families, Forwarding, LinkName, LinkPrefix, MacAddr, Owner,
+    PodNetwork, Veth,
 };
 use sha2::{Digest, Sha256};
 
-use crate::netconf::Kubenet;
-use crate::record::Lease;
+use crate::netconf::{Hairpin, Kubenet};
+use crate::record::{Lease, addresses};
 
 /// The result's order, which runtimes and tests rely on: bridge, host's end, pod's end.
 const POD_INTERFACE: usize = 2;
@@ -23,13 +24,15 @@ const POD_INTERFACE: usize = 2;
 /// What the pod's network is to be.
 ///
 /// # Arguments
-/// `leases`: the pod's addresses, each with its subnet's gateway; `routes`: those of the result ([`routes`]).
+/// `leases`: the pod's addresses, each with its subnet's gateway; `routes`: those of the result ([`routes`]);
+/// `filtered`: the families whose frames between pods pass the node's rules of IP.
 pub(crate) fn plan(
     config: &Kubenet,
     owner: Owner,
     ifname: LinkName,
     leases: &[Lease],
     routes: &[Route],
+    filtered: Families,
 ) -> PodNetwork {
     let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
     let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
@@ -42,15 +45,26 @@ pub(crate) fn plan(
             mtu: config.mtu,
         },
         bridge: bridge(config, leases.iter().map(gateway).collect()),
-        hairpin: config.hairpin,
-        addresses: leases.iter().map(|lease| lease.address).collect(),
+        hairpin: match config.hairpin {
+            Hairpin::None => false,
+            Hairpin::Veth => true,
+            Hairpin::Promiscuous => filtered != Families::default(),
+        },
+        addresses: addresses(leases),
         routes: routes.iter().map(|route| installed(route, leases)).collect(),
+        unfiltered: unfiltered(config, leases, filtered),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
         masquerade: config.ip_masq,
         host_ports: config.host_ports.plan(leases),
         shaping: config.bandwidth.plan(),
         owner,
     }
+}
+
+/// The families whose packets the node routes, but does not see on their way from one pod of the subnet to another.
+pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families) -> Families {
+    let routed = if config.is_gateway { Families::among(&addresses(leases)) } else { Families::default() };
+    routed.without(filtered)
 }
 
 /// What the bridge is to be.
@@ -65,6 +79,7 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
         mtu: config.mtu,
         gateways: if config.is_gateway { gateways } else { Vec::new() },
         force_address: config.force_address,
+        promiscuous: config.hairpin == Hairpin::Promiscuous,
     }
 }
 

@@ -12,6 +12,7 @@ use super::{ApplyError, Undo, tolerate};
 use crate::{
     Bridge,
     netlink::{Protocol, Socket},
+    nft::Duplicates,
     rtnl::{
         address, change,
         link::{self, Link},
@@ -50,7 +51,24 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     for gateway in &wanted.gateways {
         route::wait_until_local(host, gateway.addr())?;
     }
+    if wanted.promiscuous {
+        make_promiscuous(host, wanted, &bridge)?;
+    }
     Ok(bridge)
+}
+
+/// The rules come first, so that no duplicate slips through. Never undone: other pods need it too.
+fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
+    let duplicates = Duplicates {
+        bridge: &wanted.name,
+        mac: bridge.mac.unwrap_or(wanted.mac),
+        gateways: &wanted.gateways,
+    };
+    duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    if !bridge.is_promiscuous {
+        host.execute(&change::make_promiscuous(&wanted.name, bridge.index))?;
+    }
+    Ok(())
 }
 
 /// Whether [`apply`](crate::apply) would take the bridge as it is or make it; changes nothing.

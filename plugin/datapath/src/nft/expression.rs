@@ -15,7 +15,7 @@ use super::{
     attribute::{Writer, find, text},
     key::{self, Part},
 };
-use crate::Transport;
+use crate::{LinkPrefix, MacAddr, Transport};
 
 /// The first register (`NFT_REG_1`), sixteen bytes wide.
 const REGISTER: u32 = 1;
@@ -144,11 +144,46 @@ impl Expressions {
         self.address_in(Field::Source, net)
     }
 
+    /// Go on only with a frame from this Ethernet address.
+    pub(super) fn sent_from(mut self, mac: MacAddr) -> Self {
+        const NFT_PAYLOAD_LL_HEADER: u32 = 0;
+        const SOURCE: (u32, usize) = (6, 6);
+        self.load_payload(REGISTER, NFT_PAYLOAD_LL_HEADER, SOURCE);
+        self.equals(&mac.bytes());
+        self
+    }
+
+    /// Go on only with what leaves by a link whose name begins so.
+    pub(super) fn leaving_by(mut self, prefix: LinkPrefix) -> Self {
+        const NFT_META_OIFNAME: u32 = 7;
+        self.load_meta(REGISTER, NFT_META_OIFNAME);
+        self.equals(prefix.as_str().as_bytes());
+        self
+    }
+
+    /// Go on only with a frame whose IP source is inside `net`; for tables of the family `bridge`.
+    pub(super) fn frame_source_in(mut self, net: IpNet) -> Self {
+        const NFT_META_PROTOCOL: u32 = 1;
+        const ETH_P_IP: u16 = 0x0800;
+        const ETH_P_IPV6: u16 = 0x86dd;
+        let ethertype = if net.addr().is_ipv4() { ETH_P_IP } else { ETH_P_IPV6 };
+        self.load_meta(REGISTER, NFT_META_PROTOCOL);
+        self.equals(&ethertype.to_be_bytes());
+        self.compare_address(Field::Source, net);
+        self
+    }
+
     fn address_in(mut self, field: Field, net: IpNet) -> Self {
+        self.is_version(IpVersion::of(net.addr()));
+        self.compare_address(field, net);
+        self
+    }
+
+    /// Go on only with a packet, known to be of the version, whose field is inside `net`.
+    fn compare_address(&mut self, field: Field, net: IpNet) {
         let version = IpVersion::of(net.addr());
         let network = octets(net.network());
         let whole_bytes = usize::from(net.prefix_len() / 8);
-        self.is_version(version);
         if net.prefix_len().is_multiple_of(8) && whole_bytes > 0 {
             self.load_address(REGISTER, version, field, whole_bytes);
             self.equals(network.get(..whole_bytes).unwrap_or_default());
@@ -157,7 +192,6 @@ impl Expressions {
             self.mask(&octets(net.netmask()));
             self.equals(&network);
         }
-        self
     }
 
     /// Go on only with a packet of this version: a chain of family `inet` sees both.

@@ -195,7 +195,7 @@ pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<
     let base = |name: &str, hook, rules| Chain { name: name.to_owned(), hook, rules };
     let to_the_node = || {
         let expressions = Expressions::default().destination_is_local().verdict(Verdict::Jump(LOOK_UP));
-        vec![Rule { comment: "to the node", expressions }]
+        vec![Rule { comment: "to the node".into(), expressions }]
     };
     let of_node = [
         base(LOOK_UP, None, look_up_rules().into()),
@@ -213,7 +213,7 @@ pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<
 }
 
 fn look_up_rules() -> [Rule; 5] {
-    let rule = |comment, expressions| Rule { comment, expressions };
+    let rule = |comment: &'static str, expressions| Rule { comment: comment.into(), expressions };
     let translate = |version, map: Map| Expressions::default().destination_of(version, map.key, map.name);
     let in_family = |version, map: Map| {
         Expressions::default().of_version(version).destination_of(version, map.key, map.name)
@@ -242,7 +242,7 @@ fn postrouting_rules() -> Vec<Rule> {
         Transport::ALL.into_iter().zip(comments).map(move |(transport, comment)| {
             let translated = Expressions::default().of_translated().of_transport(transport);
             let expressions = translated.of_version(version).verdict_of(map.key, map.name);
-            Rule { comment, expressions }
+            Rule { comment: comment.into(), expressions }
         })
     });
     rules.collect()
@@ -252,11 +252,11 @@ fn loopback_rules() -> [Rule; 2] {
     let foreign = || Expressions::default().not_by_loopback();
     [
         Rule {
-            comment: "to loopback addresses",
+            comment: "to loopback addresses".into(),
             expressions: foreign().destination_in(LOOPBACK4).verdict(Verdict::Drop),
         },
         Rule {
-            comment: "from loopback addresses",
+            comment: "from loopback addresses".into(),
             expressions: foreign().source_in(LOOPBACK4).verdict(Verdict::Drop),
         },
     ]
@@ -264,9 +264,9 @@ fn loopback_rules() -> [Rule; 2] {
 
 fn hairpin_rules(subnet: IpNet) -> Vec<Rule> {
     let from = |net| Expressions::default().source_in(net).masquerade_fully_random();
-    let mut rules = vec![Rule { comment: "from the pod subnet", expressions: from(subnet) }];
+    let mut rules = vec![Rule { comment: "from the pod subnet".into(), expressions: from(subnet) }];
     if subnet.addr().is_ipv4() {
-        rules.push(Rule { comment: "from loopback addresses", expressions: from(LOOPBACK4) });
+        rules.push(Rule { comment: "from loopback addresses".into(), expressions: from(LOOPBACK4) });
     }
     rules
 }

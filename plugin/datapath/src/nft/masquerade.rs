@@ -72,8 +72,8 @@ fn postrouting_rules() -> [Rule; 2] {
     let look_up =
         |version, map: Map| Expressions::default().of_version(version).verdict_of(map.key, map.name);
     [
-        Rule { comment: "masqueraded IPv4 pods", expressions: look_up(IpVersion::V4, v4) },
-        Rule { comment: "masqueraded IPv6 pods", expressions: look_up(IpVersion::V6, v6) },
+        Rule { comment: "masqueraded IPv4 pods".into(), expressions: look_up(IpVersion::V4, v4) },
+        Rule { comment: "masqueraded IPv6 pods".into(), expressions: look_up(IpVersion::V6, v6) },
     ]
 }
 
@@ -82,9 +82,12 @@ fn subnet_rules(subnet: IpNet) -> [Rule; 3] {
     let multicast = if subnet.addr().is_ipv4() { multicast4 } else { multicast6 };
     let unchanged = |net| Expressions::default().destination_in(net).verdict(Verdict::Return);
     [
-        Rule { comment: "to the pod subnet", expressions: unchanged(subnet) },
-        Rule { comment: "to a multicast group", expressions: unchanged(multicast) },
-        Rule { comment: "to anywhere else", expressions: Expressions::default().masquerade_fully_random() },
+        Rule { comment: "to the pod subnet".into(), expressions: unchanged(subnet) },
+        Rule { comment: "to a multicast group".into(), expressions: unchanged(multicast) },
+        Rule {
+            comment: "to anywhere else".into(),
+            expressions: Expressions::default().masquerade_fully_random(),
+        },
     ]
 }
 

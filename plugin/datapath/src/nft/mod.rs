@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! rules ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
-//!   ├─ masquerade, host_ports: which maps, chains and elements
+//!   ├─ masquerade, services, host_ports: which maps, chains and elements
 //! ```
 //!
 //! - `table` has the messages about a table and its chains, rules, maps and elements; `expression` the
 //!   instructions of rules, `key` and `element` what is in maps, `comment` the user data that carries comments.
 //!   They are pure, and know nothing of what podnet uses them for.
 //! - `transaction` sends them: all take effect together or none does.
-//! - `masquerade` (pods that leave with the node's address) and `host_ports` (ports of the node that lead to a pod)
-//!   are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
+//! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
+//!   of the node that lead to a pod) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
+//!
+//! [`Duplicates`] is about a bridge and no pod, and has a table of the family `bridge`.
 //!
 //! Rules are made once for the node; a pod is elements of maps, whose cost does not grow with the number
 //! of pods. An element's comment is its owner's alias, so that the owner's id is enough to find it, and so
@@ -19,6 +21,7 @@
 
 pub(crate) mod attribute;
 mod comment;
+mod duplicates;
 mod element;
 mod error;
 mod expression;
@@ -30,6 +33,7 @@ mod masquerade;
 mod message;
 mod reading;
 mod rules;
+mod services;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -37,6 +41,7 @@ mod transaction;
 
 use ipnet::IpNet;
 
+pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;

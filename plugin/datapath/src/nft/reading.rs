@@ -53,7 +53,7 @@ pub(super) fn all_elements(socket: &mut Socket, map: Map) -> Result<Vec<Element>
 /// does not keep when it replaces a rule.
 pub(super) fn has_rules(socket: &mut Socket, chain: &Chain) -> Result<bool, NftError> {
     let found = read(socket, &TABLE.rules(&chain.name))?;
-    let wanted = chain.rules.iter().map(|rule| Some(rule.comment));
+    let wanted = chain.rules.iter().map(|rule| Some(&*rule.comment));
     Ok(found.iter().map(table::rule_comment).eq(wanted))
 }
 

@@ -26,7 +26,7 @@ use nix::errno::Errno;
 
 use super::{
     NftError, PortTaken, RuleDifference, element::Element, host_ports, host_ports::NodePort, layout::Chain,
-    layout::TABLE, masquerade, reading, table::Map, transaction,
+    layout::TABLE, masquerade, reading, services, table::Map, transaction,
 };
 use crate::{
     HostPorts, Label, Owner, OwnerId, Transport,
@@ -43,6 +43,8 @@ pub struct PodRules {
     id: OwnerId,
     /// The subnets of the masqueraded addresses.
     masqueraded: BTreeSet<IpNet>,
+    /// The subnets of the addresses whose neighbours' answers would go past the rules.
+    unfiltered: BTreeSet<IpNet>,
     /// Whether the pod has ports of the node.
     has_ports: bool,
     /// The subnets of the addresses that answer through the bridge's.
@@ -62,20 +64,23 @@ pub(crate) struct Removed {
 
 impl PodRules {
     /// The rules of `owner`: what comes from `masqueraded`, each with its subnet's prefix length, leaves the
-    /// subnet with the node's address; `host_ports` lead to the pod.
-    pub fn new(owner: &Owner, masqueraded: &[IpNet], host_ports: &HostPorts) -> Self {
+    /// subnet with the node's address; what is translated from `unfiltered` into its subnet gets the bridge's;
+    /// `host_ports` lead to the pod.
+    pub fn new(owner: &Owner, masqueraded: &[IpNet], unfiltered: &[IpNet], host_ports: &HostPorts) -> Self {
         let alias = owner.alias();
         let ports = &host_ports.ports;
         let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, &alias));
+        let of_services = unfiltered.iter().map(|address| services::element(*address, &alias));
         let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, host_ports.snat, &alias));
         let mut seen = BTreeSet::new();
-        let mut elements: Vec<_> = of_addresses.chain(of_ports).collect();
+        let mut elements: Vec<_> = of_addresses.chain(of_services).chain(of_ports).collect();
         // One port of two addresses of the node has one way back.
         elements.retain(|(map, element)| seen.insert((map.name, element.key.clone())));
         let hairpin = ports.iter().filter(|_| host_ports.snat).map(|port| port.pod.trunc()).collect();
         Self {
             id: owner.id(),
             masqueraded: masqueraded.iter().map(IpNet::trunc).collect(),
+            unfiltered: unfiltered.iter().map(IpNet::trunc).collect(),
             has_ports: !ports.is_empty(),
             hairpin,
             elements,
@@ -152,15 +157,19 @@ impl PodRules {
     /// Chains that are there if everything is that the elements need: each comes in a transaction with the rest.
     fn witnesses(&self) -> Vec<String> {
         let masqueraded = self.masqueraded.iter().map(|subnet| masquerade::chain_name(*subnet));
+        let unfiltered = self.unfiltered.iter().map(|subnet| services::chain_name(*subnet));
         let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
         let hairpin = self.hairpin.iter().map(|subnet| host_ports::chain_name(*subnet));
-        masqueraded.chain(ports).chain(hairpin).collect()
+        masqueraded.chain(unfiltered).chain(ports).chain(hairpin).collect()
     }
 
     fn chains(&self) -> Vec<Chain> {
         let mut chains = Vec::new();
         if !self.masqueraded.is_empty() {
             chains.extend(masquerade::chains(self.masqueraded.iter().copied()));
+        }
+        if !self.unfiltered.is_empty() {
+            chains.extend(services::chains(self.unfiltered.iter().copied()));
         }
         if self.has_ports {
             chains.extend(host_ports::chains(self.hairpin.iter().copied()));
@@ -170,7 +179,9 @@ impl PodRules {
 
     fn maps(&self) -> impl Iterator<Item = Map> {
         let masqueraded = masquerade::MAPS.into_iter().filter(|_| !self.masqueraded.is_empty());
-        masqueraded.chain(host_ports::MAPS.into_iter().filter(|_| self.has_ports))
+        let unfiltered = services::MAPS.into_iter().filter(|_| !self.unfiltered.is_empty());
+        let ports = host_ports::MAPS.into_iter().filter(|_| self.has_ports);
+        masqueraded.chain(unfiltered).chain(ports)
     }
 
     /// Brings about everything that the elements need, as far as it is not there.
@@ -264,10 +275,14 @@ pub fn owners(socket: &mut Socket) -> Result<Vec<Label>, NftError> {
 /// Every element of every map.
 fn all(socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
     let mut all = Vec::new();
-    for map in masquerade::MAPS.into_iter().chain(host_ports::MAPS) {
+    for map in all_maps() {
         all.extend(reading::all_elements(socket, map)?.into_iter().map(|element| (map, element)));
     }
     Ok(all)
+}
+
+fn all_maps() -> impl Iterator<Item = Map> {
+    masquerade::MAPS.into_iter().chain(services::MAPS).chain(host_ports::MAPS)
 }
 
 fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
@@ -282,7 +297,7 @@ fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
 
 /// The elements of each map that has any.
 fn by_map(elements: &[(Map, Element)]) -> impl Iterator<Item = (Map, Vec<&Element>)> {
-    masquerade::MAPS.into_iter().chain(host_ports::MAPS).filter_map(|map| {
+    all_maps().filter_map(|map| {
         let of_map: Vec<_> =
             elements.iter().filter(|(in_map, _)| *in_map == map).map(|(_, element)| element).collect();
         (!of_map.is_empty()).then_some((map, of_map))
@@ -295,7 +310,13 @@ fn udp_ports(elements: &[(Map, Element)]) -> Vec<NodePort> {
 }
 
 fn describe(map: Map, key: &[u8]) -> String {
-    if masquerade::MAPS.contains(&map) { masquerade::describe(key) } else { host_ports::describe(map, key) }
+    if masquerade::MAPS.contains(&map) {
+        masquerade::describe(key)
+    } else if services::MAPS.contains(&map) {
+        services::describe(key)
+    } else {
+        host_ports::describe(map, key)
+    }
 }
 
 /// Whether a refused addition may succeed once what is in the kernel is known: a key that is there already,

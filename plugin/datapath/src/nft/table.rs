@@ -6,6 +6,8 @@
 //! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`; attributes are in the order in which `nft` sends
 //! them.
 
+use std::borrow::Cow;
+
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::{
@@ -56,7 +58,7 @@ pub(super) struct Map {
 #[derive(Debug)]
 pub(super) struct Rule {
     /// The comment, one in its chain.
-    pub(super) comment: &'static str,
+    pub(super) comment: Cow<'static, str>,
     /// What the rule does.
     pub(super) expressions: Expressions,
 }
@@ -147,7 +149,7 @@ impl Table {
         self.request(what, Operation::NewRule, flags, |message| {
             message.text(RULE_CHAIN, chain);
             rule.expressions.write(EXPRESSIONS, message);
-            message.bytes(RULE_USERDATA, &comment::encode(rule.comment));
+            message.bytes(RULE_USERDATA, &comment::encode(&rule.comment));
         })
     }
 

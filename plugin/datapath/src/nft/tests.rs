@@ -138,7 +138,7 @@ fn answers_of_the_kernel_are_understood() {
 #[test]
 fn rules_of_a_chain_are_told_apart_by_their_comments() {
     for chain in chains_of_golden() {
-        let comments: BTreeSet<_> = chain.rules.iter().map(|rule| rule.comment).collect();
+        let comments: BTreeSet<_> = chain.rules.iter().map(|rule| &rule.comment).collect();
         assert_eq!(comments.len(), chain.rules.len(), "{}", chain.name);
     }
 }
@@ -180,7 +180,7 @@ fn without_snat_a_port_has_no_way_back() {
 fn one_port_of_two_addresses_has_one_way_back() {
     let twice = ["192.0.2.1", "192.0.2.2"].map(|ip| port(Transport::Tcp, Some(ip), 80, "10.244.1.5/24", 80));
     let host_ports = HostPorts { ports: twice.into(), snat: true };
-    let rules = PodRules::new(&Owner::new("net", "one", "eth0"), &[], &host_ports);
+    let rules = PodRules::new(&Owner::new("net", "one", "eth0"), &[], &[], &host_ports);
     assert_eq!(rules.len(), 3);
 }
 

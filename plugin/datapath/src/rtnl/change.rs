@@ -107,6 +107,14 @@ pub(crate) fn raise_bridge(name: &LinkName, index: u32, mtu: Option<u32>) -> Req
     change(format!("switch on bridge {name}"), message)
 }
 
+/// Has a bridge take every frame for the node's, too.
+pub(crate) fn make_promiscuous(name: &LinkName, index: u32) -> Request {
+    let mut message = at(index);
+    message.header.flags = LinkFlags::Promisc;
+    message.header.change_mask = LinkFlags::Promisc;
+    change(format!("make bridge {name} promiscuous"), message)
+}
+
 /// Switches a pod's end on and lets it announce its IPv4 addresses when its Ethernet address is set.
 pub(crate) fn raise_pod_end(name: &LinkName, index: u32) -> Request {
     let mut announcing = InetDevConf::default();

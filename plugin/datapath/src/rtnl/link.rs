@@ -40,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) name: String,
     /// `IFF_UP`: switched on, whatever the carrier.
     pub(crate) is_up: bool,
+    /// `IFF_PROMISC`, as set by somebody; what the kernel does for its own ends is not told.
+    pub(crate) is_promiscuous: bool,
     pub(crate) mtu: u32,
     pub(crate) mac: Option<MacAddr>,
     /// The other end's index (`IFLA_LINK`), in that end's namespace.
@@ -119,7 +121,12 @@ impl Link {
         let body = reply.body.as_slice();
         let index = value::number(body.get(4..)?)?;
         let flags = LinkFlags::from_bits_retain(value::number(body.get(8..)?)?);
-        let mut link = Self { index, is_up: flags.contains(LinkFlags::Up), ..Self::default() };
+        let mut link = Self {
+            index,
+            is_up: flags.contains(LinkFlags::Up),
+            is_promiscuous: flags.contains(LinkFlags::Promisc),
+            ..Self::default()
+        };
         for (kind, value) in value::after(HEADER, body) {
             match kind {
                 IFLA_ADDRESS => link.mac = value::mac(value),

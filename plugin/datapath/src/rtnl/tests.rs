@@ -57,6 +57,7 @@ fn a_bridge_port_is_read_whole() {
         index: 7,
         name: "veth0".to_owned(),
         is_up: true,
+        is_promiscuous: false,
         mtu: 1450,
         mac: Some(MacAddr::new([2, 0, 0, 0, 0, 7])),
         peer: Some(3),

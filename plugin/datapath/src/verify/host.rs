@@ -31,6 +31,9 @@ pub(super) fn bridge(
     if let Some(mtu) = wanted.mtu {
         differences.compare(format!("MTU of {object}"), &mtu, &bridge.mtu);
     }
+    if wanted.promiscuous && !bridge.is_promiscuous {
+        differences.note(&object, "promiscuous", "not");
+    }
     let addresses = address::list(socket, bridge.index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !addresses.contains(gateway)) {
         differences.missing(format!("address {gateway} of {object}"));

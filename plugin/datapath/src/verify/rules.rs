@@ -2,14 +2,24 @@
 
 use super::VerifyError;
 use crate::{
-    PodNetwork,
+    Bridge, PodNetwork,
     difference::Differences,
     netlink::{Protocol, Socket},
-    parameters, sysctl,
+    nft::Duplicates,
+    parameters,
+    rtnl::link::Link,
+    sysctl,
 };
 
 /// Looks at the rules, and at what host ports need besides.
-pub(super) fn verify(wanted: &PodNetwork, differences: &mut Differences) -> Result<(), VerifyError> {
+pub(super) fn verify(
+    wanted: &PodNetwork,
+    bridge: Option<&Link>,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    if wanted.bridge.promiscuous {
+        duplicates(wanted, bridge, differences)?;
+    }
     let rules = wanted.rules();
     if rules.is_empty() {
         return Ok(());
@@ -24,6 +34,20 @@ pub(super) fn verify(wanted: &PodNetwork, differences: &mut Differences) -> Resu
         if let Ok(found) = sysctl::read(&parameter) {
             differences.compare(format!("net/{parameter}"), &value.to_owned(), &found);
         }
+    }
+    Ok(())
+}
+
+fn duplicates(
+    wanted: &PodNetwork,
+    bridge: Option<&Link>,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    let Bridge { name, mac, gateways, .. } = &wanted.bridge;
+    let mac = bridge.and_then(|bridge| bridge.mac).unwrap_or(*mac);
+    let duplicates = Duplicates { bridge: name, mac, gateways };
+    if !duplicates.are_dropped(&mut Socket::open(Protocol::Netfilter)?)? {
+        differences.missing(format!("nftables rules against duplicates of bridge {name}"));
     }
     Ok(())
 }

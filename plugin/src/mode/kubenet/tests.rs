@@ -16,7 +16,7 @@ fn config() -> Kubenet {
     Kubenet {
         bridge: "cbr0".parse().unwrap(),
         mtu: None,
-        hairpin: true,
+        hairpin: Hairpin::Veth,
         is_gateway: true,
         is_default_gateway: true,
         force_address: false,
@@ -28,8 +28,11 @@ fn config() -> Kubenet {
 }
 
 fn planned(config: &Kubenet, leases: &[Lease], routes: &[Route]) -> PodNetwork {
-    plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), leases, routes)
+    plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), leases, routes, FILTERED)
 }
+
+/// As on a node with `br_netfilter`.
+const FILTERED: Families = Families { ipv4: true, ipv6: true };
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -92,6 +95,31 @@ fn the_result_lists_bridge_host_end_and_pod_end() {
     let sandboxes: Vec<_> = result.interfaces.iter().map(|interface| interface.sandbox.as_deref()).collect();
     assert_eq!(sandboxes, [None, None, Some("/run/netns/x")]);
     assert!(result.ips.iter().all(|ip| ip.interface == Some(2) && ip.gateway.is_some()));
+}
+
+#[test]
+fn neighbours_services_need_help_where_frames_pass_no_rules() {
+    let plan = |config: &Kubenet, filtered| {
+        plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), &dual(), &[], filtered)
+    };
+    assert_eq!(plan(&config(), FILTERED).unfiltered, Families::default());
+    let ipv4_alone = Families { ipv4: true, ipv6: false };
+    assert_eq!(plan(&config(), ipv4_alone).unfiltered, Families { ipv4: false, ipv6: true });
+    assert_eq!(plan(&config(), Families::default()).unfiltered, FILTERED);
+    let switched = Kubenet { is_gateway: false, is_default_gateway: false, ..config() };
+    assert_eq!(plan(&switched, Families::default()).unfiltered, Families::default());
+}
+
+#[test]
+fn a_promiscuous_bridges_ports_are_in_hairpin_mode_where_frames_pass_the_rules() {
+    let veth = config();
+    let config = Kubenet { hairpin: Hairpin::Promiscuous, ..config() };
+    for (filtered, hairpin) in [(FILTERED, true), (Families::default(), false)] {
+        let owner = Owner::new("net", "c1", "eth0");
+        let network = plan(&config, owner, "eth0".parse().unwrap(), &dual(), &[], filtered);
+        assert_eq!((network.hairpin, network.bridge.promiscuous), (hairpin, true));
+    }
+    assert!(!planned(&veth, &dual(), &[]).bridge.promiscuous);
 }
 
 proptest! {

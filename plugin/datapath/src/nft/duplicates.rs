@@ -1,0 +1,99 @@
+//! Duplicates of a promiscuous bridge.
+//!
+//! ```text
+//! table bridge podnet {
+//!     chain duplicates-cbr0 { type filter hook output priority filter       one a bridge
+//!         ether saddr 0a:58:0a:f4:01:01 oifname "veth*" ip saddr 10.244.1.1 return
+//!         ether saddr 0a:58:0a:f4:01:01 oifname "veth*" ip saddr 10.244.1.0/24 drop } }
+//! ```
+//!
+//! A promiscuous bridge hands the node a copy of what it forwards from pod to pod. The node routes the copy back to the
+//! bridge, which sends it from its own Ethernet address with the first pod's IP address: that is how it is known.
+//! What the node itself says to pods has the gateway's address. kubenet had ebtables for this, the chain KUBE-DEDUP.
+//!
+//! The rules' comments say whom they are about, so that others take their place when an address changes.
+
+use ipnet::IpNet;
+use nix::errno::Errno;
+
+use super::{
+    NftError,
+    expression::{Expressions, Verdict},
+    layout::SCHEMA,
+    table::{self, Hook, Rule, Table},
+    transaction,
+};
+use crate::{
+    LinkName, LinkPrefix, MacAddr,
+    netlink::{Request, Socket},
+};
+
+/// `NFPROTO_BRIDGE`.
+const BRIDGE: u8 = 7;
+
+/// The table that holds everything of podnet's that sees Ethernet frames.
+const TABLE: Table = Table { family: BRIDGE, name: "podnet" };
+
+/// `NF_BR_LOCAL_OUT`, at the priority that `nft` calls `filter` (`NF_BR_PRI_FILTER_BRIDGED`).
+const OUTPUT: Hook = Hook { kind: "filter", number: 3, priority: -200 };
+
+/// What tells a copy from what the node itself says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Duplicates<'a> {
+    /// The bridge.
+    pub(crate) bridge: &'a LinkName,
+    /// The bridge's Ethernet address.
+    pub(crate) mac: MacAddr,
+    /// The node's addresses on the bridge, with the lengths of the pod subnets' prefixes.
+    pub(crate) gateways: &'a [IpNet],
+}
+
+impl Duplicates<'_> {
+    /// Has them dropped.
+    pub(crate) fn drop_all(&self, socket: &mut Socket) -> Result<(), NftError> {
+        if self.are_dropped(socket)? {
+            return Ok(());
+        }
+        let chain = self.chain();
+        let mut changes =
+            vec![TABLE.ensure(SCHEMA), TABLE.ensure_chain(&chain, Some(OUTPUT)), TABLE.flush(&chain)];
+        changes.extend(self.rules().iter().map(|rule| TABLE.append(&chain, rule)));
+        transaction::commit(socket, None, changes).map_err(NftError::changing)
+    }
+
+    /// Whether they are dropped.
+    pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
+        let request: Request = TABLE.rules(&self.chain());
+        let found = match socket.query(&request) {
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Vec::new(),
+            answer => answer.map_err(NftError::reading)?,
+        };
+        let wanted = self.rules();
+        Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
+    }
+
+    fn chain(&self) -> String {
+        format!("duplicates-{}", self.bridge)
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let from = |net: IpNet| {
+            Expressions::default().sent_from(self.mac).leaving_by(LinkPrefix::VETH).frame_source_in(net)
+        };
+        let of_gateway = |gateway: &IpNet| {
+            let own = IpNet::from(gateway.addr());
+            let subnet = gateway.trunc();
+            [
+                Rule {
+                    comment: format!("from {own} at {}", self.mac).into(),
+                    expressions: from(own).verdict(Verdict::Return),
+                },
+                Rule {
+                    comment: format!("from {subnet} at {}", self.mac).into(),
+                    expressions: from(subnet).verdict(Verdict::Drop),
+                },
+            ]
+        };
+        self.gateways.iter().flat_map(of_gateway).collect()
+    }
+}
