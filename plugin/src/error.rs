@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LinkNameError, NetnsError, RemoveError, VerifyError, netlink::NetlinkError, nft::NftError,
+    ApplyError, LinkNameError, NetnsError, RemoveError, SysctlError, VerifyError, netlink::NetlinkError,
+    nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -101,6 +102,9 @@ pub(crate) enum Error {
     /// No address.
     #[error(transparent)]
     Allocate(#[from] AllocateError),
+    /// A kernel parameter.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
     /// The kernel, in ADD.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -175,6 +179,7 @@ impl Error {
             | Self::Verify(_)
             | Self::Remove(_)
             | Self::Netlink(_)
+            | Self::Sysctl(_)
             | Self::Nft(_)
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,

@@ -1,16 +1,22 @@
 //! Whether frames between ports of a bridge pass the rules of IP: `br_netfilter`.
 
-use std::fs;
+use std::{fs, io::ErrorKind};
 
-use crate::{Families, sysctl};
+use crate::{Families, SysctlError, sysctl};
 
 /// The families whose frames pass them in the calling thread's namespace. Where `br_netfilter` is not loaded, there is
 /// no parameter, and none does. Bridges can be told one by one too; that is not looked at.
-pub fn filtered_families(wanted: Families) -> Families {
-    let is_on = |name: &str| sysctl::read(name).is_ok_and(|value| value == "1");
-    Families {
-        ipv4: wanted.ipv4 && is_on("bridge/bridge-nf-call-iptables"),
-        ipv6: wanted.ipv6 && is_on("bridge/bridge-nf-call-ip6tables"),
+pub fn filtered_families(wanted: Families) -> Result<Families, SysctlError> {
+    Ok(Families {
+        ipv4: wanted.ipv4 && is_on("bridge/bridge-nf-call-iptables")?,
+        ipv6: wanted.ipv6 && is_on("bridge/bridge-nf-call-ip6tables")?,
+    })
+}
+
+fn is_on(parameter: &str) -> Result<bool, SysctlError> {
+    match sysctl::read(parameter) {
+        Err(SysctlError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
+        value => Ok(value? == "1"),
     }
 }
 

@@ -76,27 +76,35 @@ impl Job<'_> {
         record: Record,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        let Settings { kubenet, ipam, .. } = &self.settings;
+        let ipam = &self.settings.ipam;
         let grant = ipam.allocate(&self.owner)?;
+        let connected = self.attach(&grant, entry, record, answer);
+        connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
+    }
+
+    fn attach(
+        &self,
+        grant: &Grant,
+        entry: &mut Entry<'_>,
+        record: Record,
+        answer: impl FnOnce(AddResult) -> Result<String, Error>,
+    ) -> Result<String, Error> {
+        let Settings { kubenet, ipam, .. } = &self.settings;
         let addresses = addresses(&grant.leases);
-        let filtered = filtered_families(Families::among(&addresses));
-        let unfiltered = kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses);
+        let filtered = filtered_families(Families::among(&addresses))?;
         let record = record.holding(Reserved {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
-            unfiltered,
+            unfiltered: kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
             bandwidth: kubenet.bandwidth,
         });
         let rules = record.rules();
-        let connected = entry
-            .replace(record)
-            .map_err(Error::from)
-            .and_then(|()| ipam.ensure_unused(&self.owner, &grant.leases, self.registry))
-            .and_then(|()| self.connect(&grant, &rules, filtered, answer));
-        connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
+        entry.replace(record)?;
+        ipam.ensure_unused(&self.owner, &grant.leases, self.registry)?;
+        self.connect(grant, &rules, filtered, answer)
     }
 
     fn connect(

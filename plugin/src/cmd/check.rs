@@ -26,7 +26,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
     let Settings { kubenet: config, ipam, .. } = &settings;
-    let filtered = filtered_families(Families::among(&addresses(&leases)));
+    let filtered = filtered_families(Families::among(&addresses(&leases)))?;
     let routes = kubenet::routes(config, &leases, ipam.routes().unwrap_or(given_routes));
     let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes, filtered);
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
