@@ -13,6 +13,7 @@ use std::{
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::{
@@ -23,6 +24,9 @@ use nix::{
 
 /// The calling thread's own namespace; `/proc/self` would be the main thread's.
 const CURRENT: &str = "/proc/thread-self/ns/net";
+
+/// How often a thread tries to go back.
+const RETURNS: usize = 1000;
 
 mod ioctl {
     // ioctl_ns(2): which kind of namespace a descriptor is of, as a CLONE_NEW* value.
@@ -121,11 +125,16 @@ impl Netns {
 struct Home(File);
 
 impl Drop for Home {
-    /// A thread that cannot go back must not go on: it would change the pod when it means the node.
+    /// A thread that cannot go back must not go on: it would change the pod when it means the node. The kernel may
+    /// be short of memory for a moment.
     fn drop(&mut self) {
-        if enter(&self.0).is_err() {
-            std::process::abort();
+        for _ in 0..RETURNS {
+            if enter(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        std::process::abort();
     }
 }
 
