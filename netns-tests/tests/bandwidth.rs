@@ -81,7 +81,16 @@ fn asked(scene: Scene, runtime: &Value) -> Result<Network, Failure> {
     limited(scene, &json!({"runtimeConfig": runtime}))
 }
 
-fn within_a_tenth(found: f64, wanted: u32, what: &str) -> Outcome {
+/// A machine that is busy with other things may send less than the limit for a while, never more.
+fn within_a_tenth(rate: impl Fn() -> Result<f64, Failure>, wanted: u32, what: &str) -> Outcome {
+    const TRIES: usize = 8;
+    let mut found = rate()?;
+    for _ in 1..TRIES {
+        if found >= 0.9 * f64::from(wanted) {
+            break;
+        }
+        found = rate()?;
+    }
     let ratio = found / f64::from(wanted);
     ensure!((0.9..=1.1).contains(&ratio), "{what}: {found:.0} bit/s, asked for {wanted}");
     Ok(())
@@ -93,10 +102,14 @@ fn rates_hold(scene: Scene) -> Outcome {
     let free = scene.network()?.add(&b)?.addresses()?;
     let (in_a, in_b) = (Place::from(&a.netns), Place::from(&b.netns));
     for (&limited, &free) in limited.iter().zip(&free) {
-        within_a_tenth(probe::rate(in_b, in_a, limited)?, INGRESS, "what the pod receives from another")?;
-        within_a_tenth(probe::rate(Place::Node, in_a, limited)?, INGRESS, "what it receives from the node")?;
-        within_a_tenth(probe::rate(in_a, in_b, free)?, EGRESS, "what the pod sends to another")?;
-        within_a_tenth(probe::rate(in_a, Place::Node, GATEWAY_V4)?, EGRESS, "what it sends to the node")?;
+        within_a_tenth(|| probe::rate(in_b, in_a, limited), INGRESS, "what the pod receives from another")?;
+        within_a_tenth(
+            || probe::rate(Place::Node, in_a, limited),
+            INGRESS,
+            "what it receives from the node",
+        )?;
+        within_a_tenth(|| probe::rate(in_a, in_b, free), EGRESS, "what the pod sends to another")?;
+        within_a_tenth(|| probe::rate(in_a, Place::Node, GATEWAY_V4), EGRESS, "what it sends to the node")?;
         let unlimited = probe::rate(Place::Node, in_b, free)?;
         ensure!(unlimited > 10.0 * f64::from(INGRESS), "a pod without limits gets {unlimited:.0} bit/s");
     }

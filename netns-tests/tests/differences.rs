@@ -15,7 +15,7 @@ pub(crate) struct Difference {
     pub(crate) reference: &'static str,
     /// Why podnet does otherwise.
     pub(crate) reason: &'static str,
-    /// Whether the reference shows it every time: a race is not asked for.
+    /// Whether the reference is asked every time: for a race, or for packets that never come, it is not.
     pub(crate) always: bool,
 }
 
@@ -32,7 +32,7 @@ pub(crate) const LITERAL_BURST: Difference = Difference {
 pub(crate) const BUCKET_BELOW_A_PACKET: Difference = Difference {
     reference: "a burst below the size of a packet lets no full packet pass, ever",
     reason: "a pod that asks for little is slow, not cut off: the bucket holds one packet",
-    always: true,
+    always: false,
 };
 pub(crate) const NO_ANNOTATIONS: Difference = Difference {
     reference: "does not know the pod's annotations",

@@ -1,8 +1,9 @@
 //! Network namespaces.
 //!
-//! A namespace is entered on a thread that is made for it and ends with it, so that no thread of the
-//! program is ever left in the wrong namespace. Most work needs no such thread: a netlink socket stays in the
-//! namespace it was opened in, whoever uses it later.
+//! A namespace is entered for one piece of work, and the thread comes back or the process ends: none is ever left in
+//! the wrong namespace. (A thread made for it would do too, but waking another processor and being woken by it takes
+//! longer than all that the plugin does in the pod.) Most work needs no entering: a netlink socket stays in the
+//! namespace it was opened in.
 
 use std::{
     fs::{self, File, Metadata},
@@ -12,7 +13,7 @@ use std::{
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    thread,
+    time::Duration,
 };
 
 use nix::{
@@ -23,6 +24,9 @@ use nix::{
 
 /// The calling thread's own namespace; `/proc/self` would be the main thread's.
 const CURRENT: &str = "/proc/thread-self/ns/net";
+
+/// How often a thread tries to go back.
+const RETURNS: usize = 1000;
 
 mod ioctl {
     // ioctl_ns(2): which kind of namespace a descriptor is of, as a CLONE_NEW* value.
@@ -60,7 +64,7 @@ pub enum NetnsError {
         #[source]
         source: io::Error,
     },
-    /// The thread that was to work in the namespace could not start or not enter it.
+    /// The thread could not enter it.
     #[error("cannot enter network namespace {}", .path.display())]
     Enter {
         /// The path.
@@ -102,17 +106,35 @@ impl Netns {
         compare().map_err(|source| NetnsError::Open { path: self.path.clone(), source })
     }
 
-    /// Runs `work` in the namespace, on a thread that ends with it.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, NetnsError> {
-        let enter_and_work = || {
+    /// Runs `work` in the namespace and comes back, also from a panic.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T, NetnsError> {
+        let enter = || {
+            let home = Home(File::open(CURRENT)?);
             enter(&self.file)?;
-            Ok(work())
+            Ok(home)
         };
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().spawn_scoped(scope, enter_and_work)?;
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-        .map_err(|source| NetnsError::Enter { path: self.path.clone(), source })
+        let home = enter().map_err(|source| NetnsError::Enter { path: self.path.clone(), source })?;
+        let done = work();
+        drop(home);
+        Ok(done)
+    }
+}
+
+/// The namespace that a thread goes back to.
+#[derive(Debug)]
+struct Home(File);
+
+impl Drop for Home {
+    /// A thread that cannot go back must not go on: it would change the pod when it means the node. The kernel may
+    /// be short of memory for a moment.
+    fn drop(&mut self) {
+        for _ in 0..RETURNS {
+            if enter(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::process::abort();
     }
 }
 
@@ -122,7 +144,7 @@ impl AsFd for Netns {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that enters namespaces, on a thread of its own")]
+#[expect(clippy::disallowed_methods, reason = "the one place that enters namespaces, and comes back")]
 fn enter(namespace: &File) -> io::Result<()> {
     setns(namespace, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)
 }

@@ -101,11 +101,21 @@ fn once(contestant: &Contestant, name: &str, times: &mut Times) -> Result<(), Fa
     Ok(())
 }
 
-/// Each contestant in turn, another one first each time.
+/// The contestants in an order in which, over the rounds, each comes first as often and after each other as often:
+/// a large program leaves the processor's caches cold to the next.
+fn order(all: &[Contestant], round: usize) -> Vec<&Contestant> {
+    let mut order: Vec<_> = all.iter().cycle().skip(round % all.len()).take(all.len()).collect();
+    if round / all.len() % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
+/// Each contestant in turn.
 fn interleaved(all: &[Contestant], name: &str, rounds: usize) -> Result<BTreeMap<Who, Times>, Failure> {
     let mut times = BTreeMap::<Who, Times>::new();
     for round in 0..rounds {
-        for contestant in all.iter().cycle().skip(round % all.len()).take(all.len()) {
+        for contestant in order(all, round) {
             let pod = format!("{}{name}{round:04}", contestant.who.title());
             once(contestant, &pod, times.entry(contestant.who).or_default())?;
         }
@@ -116,7 +126,7 @@ fn interleaved(all: &[Contestant], name: &str, rounds: usize) -> Result<BTreeMap
 fn bursts(all: &[Contestant], rounds: usize) -> Result<BTreeMap<Who, (Samples, Samples)>, Failure> {
     let mut walls = BTreeMap::<Who, (Samples, Samples)>::new();
     for round in 0..rounds {
-        for contestant in all.iter().cycle().skip(round % all.len()).take(all.len()) {
+        for contestant in order(all, round) {
             let name = |number| format!("{}-burst-{round}{number:04}", contestant.who.title());
             let pods = (0..BURST).map(|number| Pod::create(&name(number))).collect::<Result<Vec<_>, _>>()?;
             let (adds, dels) = walls.entry(contestant.who).or_default();
