@@ -1,0 +1,1 @@
+//! What both daemons share: logging, metrics and health endpoints, signals.

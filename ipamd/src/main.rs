@@ -1,0 +1,3 @@
+//! The address daemon: owns the node's pool of addresses.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pool's journal and snapshot, and what is recovered from them.

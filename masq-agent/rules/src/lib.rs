@@ -1,0 +1,1 @@
+//! Configuration to rule set, rule set to restore text, observed rules to difference.
