@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LinkNameError, NetnsError, RemoveError, SysctlError, VerifyError, netlink::NetlinkError,
-    nft::NftError,
+    ApplyError, LinkNameError, NetnsError, Owner, RemoveError, SysctlError, VerifyError,
+    netlink::NetlinkError, nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -147,6 +147,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A second ADD of the owner.
+    pub(crate) fn exists(owner: &Owner) -> Self {
+        Self::Exists {
+            network: owner.network().to_owned(),
+            container: owner.container().to_owned(),
+            ifname: owner.ifname().to_owned(),
+        }
+    }
+
     /// The code of the error object.
     fn code(&self) -> u32 {
         if self.may_pass() {
