@@ -16,7 +16,9 @@ mod mode;
 mod netconf;
 mod outcome;
 mod plugin;
+mod portmap;
 mod record;
+mod reference;
 mod settings;
 mod tool;
 

@@ -6,6 +6,7 @@
 
 mod fixed;
 mod host_local;
+mod portmap;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::error::{Error, chain};
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 2] = [&host_local::HostLocal, &fixed::Static];
+const PLUGINS: [&dyn Plugin; 3] = [&host_local::HostLocal, &fixed::Static, &portmap::Portmap];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
 ///
