@@ -16,6 +16,7 @@ mod difference;
 mod filtering;
 mod host_port;
 mod inventory;
+mod localnet;
 pub mod loopback;
 mod mac;
 mod names;
@@ -36,10 +37,12 @@ mod verify;
 
 pub use adopted::{AnsweredLink, collect_adopted, has_link, remove_adopted};
 pub use apply::{Applied, ApplyError, apply, check_bridge};
+pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
+pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};
@@ -47,7 +50,7 @@ pub use network::{
     Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth,
 };
 pub use owner::{Label, Owner, OwnerId};
-pub use probe::{Feature, probe};
+pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
 pub use shaping::{Shaping, TokenBucket};
 pub use sysctl::SysctlError;

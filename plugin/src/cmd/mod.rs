@@ -109,7 +109,8 @@ fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
     Ok(attachment.ifname.as_str().parse()?)
 }
 
-fn owner(attachment: &Attachment) -> Owner {
+/// Whom everything of the attachment belongs to.
+pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)
 }
