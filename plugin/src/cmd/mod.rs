@@ -2,16 +2,19 @@
 
 mod add;
 mod check;
-mod del;
-mod gc;
+pub(crate) mod del;
+pub(crate) mod gc;
 mod status;
 mod taken;
+
+pub(crate) use check::Answered;
 
 use std::io::Read;
 
 use podnet_cni::{Attachment, Environment, Network, Request, Version, VersionReply};
 use podnet_datapath::{LinkName, Netns, Owner};
 
+use crate::adopted;
 use crate::error::{Error, chain};
 use crate::logging;
 use crate::outcome::Outcome;
@@ -37,7 +40,7 @@ impl Plugin for Podnet {
     }
 
     fn del(&self, attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-        del::del(attachment, netns)
+        del::del(attachment, netns, adopted::remove)
     }
 
     fn gc(&self, network: &Network) -> Result<(), Error> {
@@ -105,7 +108,7 @@ fn read_stdin() -> std::io::Result<Vec<u8>> {
 }
 
 /// The pod's link by the kernel's rules, which are those of CNI_IFNAME.
-fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
+pub(crate) fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
     Ok(attachment.ifname.as_str().parse()?)
 }
 
@@ -117,7 +120,7 @@ pub(crate) fn owner(attachment: &Attachment) -> Owner {
 
 /// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its
 /// loopback link.
-fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Error> {
+pub(crate) fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Error> {
     let netns = Netns::open(path)?;
     if !netns_override && netns.is_current()? {
         return Err(Error::OwnNetns);

@@ -4,9 +4,13 @@
 //! Each takes that plugin's configuration and gives its results. What it leaves in the kernel and on disk, that plugin's
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
 
+mod bridge;
 mod fixed;
 mod host_local;
+mod interface;
+mod loopback;
 mod portmap;
+mod ptp;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -15,7 +19,14 @@ use crate::error::{Error, chain};
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 3] = [&host_local::HostLocal, &fixed::Static, &portmap::Portmap];
+const PLUGINS: [&dyn Plugin; 6] = [
+    &interface::Plugin::<bridge::Bridge>::NEW,
+    &interface::Plugin::<ptp::Ptp>::NEW,
+    &loopback::Loopback,
+    &host_local::HostLocal,
+    &fixed::Static,
+    &portmap::Portmap,
+];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
 ///
