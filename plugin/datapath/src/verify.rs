@@ -6,7 +6,7 @@
 mod host;
 mod pod;
 mod rules;
-mod shaping;
+pub(crate) mod shaping;
 
 use crate::{
     Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
