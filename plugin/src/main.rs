@@ -12,13 +12,13 @@ mod exec;
 mod host_ports;
 mod ipam;
 mod logging;
+mod masquerade;
 mod mode;
 mod netconf;
 mod outcome;
 mod plugin;
 mod portmap;
 mod record;
-mod reference;
 mod settings;
 mod tool;
 

@@ -9,8 +9,8 @@
 //! decides between the two backends. Podnet's own host ports are elsewhere ([`podnet_datapath::nft`]): they come here only
 //! where the configuration says `portmapBackend: iptables`, or where the kernel has no nftables.
 
-mod iptables;
-mod listing;
+pub(crate) mod iptables;
+pub(crate) mod listing;
 mod nftables;
 mod rules;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use ipnet::IpNet;
 
 use crate::exec::ExecError;
 use crate::host_ports::{PortMappings, first_of_each_family};
-use crate::reference::hashed_name;
+use podnet_datapath::reference::hashed_name;
 
 pub(crate) use iptables::{close_loopback, is_usable as has_iptables};
 
@@ -35,15 +35,15 @@ pub(crate) enum Backend {
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }
 
 impl Family {
-    const ALL: [Self; 2] = [Self::V4, Self::V6];
+    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
 
-    fn of(pod: IpNet) -> Self {
+    pub(crate) fn of(pod: IpNet) -> Self {
         if pod.addr().is_ipv4() { Self::V4 } else { Self::V6 }
     }
 }
@@ -177,7 +177,7 @@ pub(crate) fn collect(network: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<
 
 /// The chains of a container: that of today, and that of versions before 0.7.
 fn chains_of(network: &str, container: &str) -> [String; 2] {
-    ["CNI-DN-", "CNI-SN-"].map(|prefix| hashed_name(prefix, LONGEST_CHAIN, network, container))
+    ["CNI-DN-", "CNI-SN-"].map(|prefix| hashed_name(prefix, &[network, container], LONGEST_CHAIN))
 }
 
 /// The longest name of a chain that every iptables takes, in bytes.

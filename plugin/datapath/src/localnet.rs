@@ -31,7 +31,7 @@ pub fn allow_localnet(pod: IpAddr) -> Result<(), LocalnetError> {
     let index = if pod.is_ipv4() { route::link_to(&mut socket, pod)? } else { None };
     let Some(index) = index else { return Ok(()) };
     if let Some(link) = link::by_index(&mut socket, index)? {
-        let (parameter, value) = parameters::route_localnet(&link.name.parse()?);
+        let (parameter, value) = parameters::route_localnet(&link.name);
         sysctl::ensure(&parameter, value)?;
     }
     Ok(())

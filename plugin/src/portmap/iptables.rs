@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use podnet_datapath::nft;
 
 use super::listing::Listing;
-use super::rules::{ContainerRules, ENTRY_CHAIN};
+use super::rules::{ContainerRules, ENTRY_CHAIN, comment};
 use super::{Family, PortmapError, Wish, Words};
 use crate::exec::{Ended, Run};
 
@@ -72,7 +72,7 @@ pub(super) fn check(wish: &Wish<'_>, pod: IpNet) -> Result<Vec<String>, PortmapE
 }
 
 /// Removes chains and what leads to them.
-pub(super) fn remove(family: Family, chains: &[String]) -> Result<(), PortmapError> {
+pub(crate) fn remove(family: Family, chains: &[String]) -> Result<(), PortmapError> {
     if chains.iter().any(|chain| may_have(family, chain)) {
         change(family, |listing| listing.removal(chains))?;
     }
@@ -84,7 +84,7 @@ pub(super) fn containers(family: Family, network: &str) -> Result<Vec<String>, P
     if !may_have(family, ENTRY_CHAIN) {
         return Ok(Vec::new());
     }
-    Ok(Listing::read(&list(family)?).containers(network))
+    Ok(Listing::read(&list(family)?).containers(ENTRY_CHAIN, &comment(network, "")))
 }
 
 /// Drops packets to 127.0.0.0/8 that arrive on another link than lo, which `route_localnet` would let pass
@@ -112,7 +112,7 @@ pub(crate) fn close_loopback() -> Result<(), PortmapError> {
 }
 
 /// Whether the kernel may have a chain of the table nat, asked without running any program: the one in PATH may be missing.
-fn may_have(family: Family, chain: &str) -> bool {
+pub(crate) fn may_have(family: Family, chain: &str) -> bool {
     let is_there = nft::has_foreign_chain(family == Family::V4, "nat", chain);
     let older = || std::fs::read_to_string(programs(family).tables);
     is_there.unwrap_or(true) || older().is_ok_and(|tables| tables.lines().any(|table| table == "nat"))
@@ -120,7 +120,10 @@ fn may_have(family: Family, chain: &str) -> bool {
 
 /// Carries out what `plan` makes of the table nat. Others may change it between the look and the change: a change that
 /// fails is planned anew, until it comes out the same.
-fn change(family: Family, plan: impl Fn(&Listing<'_>) -> Option<String>) -> Result<(), PortmapError> {
+pub(crate) fn change(
+    family: Family,
+    plan: impl Fn(&Listing<'_>) -> Option<String>,
+) -> Result<(), PortmapError> {
     let Programs { restore, .. } = programs(family);
     let mut failed: Option<(String, PortmapError)> = None;
     for _ in 0..ATTEMPTS {
@@ -136,7 +139,7 @@ fn change(family: Family, plan: impl Fn(&Listing<'_>) -> Option<String>) -> Resu
     failed.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-fn list(family: Family) -> Result<String, PortmapError> {
+pub(crate) fn list(family: Family) -> Result<String, PortmapError> {
     let list = ["-w", PATIENCE, "-t", "nat", "-S"];
     let ended = succeed(programs(family).single, "list the rules", &list, "")?;
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())

@@ -3,26 +3,31 @@
 //! Changes are the input of `iptables-restore --noflush`: one transaction. A chain that is missing is made by `-N`, which fails
 //! if another process made it meanwhile, and with it the transaction: then it is planned anew.
 
-use super::rules::{ContainerRules, ENTRY_CHAIN, MASQUERADE_CHAIN, SET_MARK_CHAIN, comment};
+use super::rules::{ContainerRules, ENTRY_CHAIN, MASQUERADE_CHAIN, SET_MARK_CHAIN};
 
 /// The table nat.
 #[derive(Debug)]
-pub(super) struct Listing<'a> {
+pub(crate) struct Listing<'a> {
     lines: Vec<&'a str>,
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn read(text: &'a str) -> Self {
+    pub(crate) fn read(text: &'a str) -> Self {
         Self { lines: text.lines().collect() }
     }
 
-    fn has_chain(&self, chain: &str) -> bool {
+    pub(crate) fn has_chain(&self, chain: &str) -> bool {
         self.lines.iter().any(|line| line.strip_prefix("-N ") == Some(chain))
     }
 
     /// Each rule as its chain and the rest of its line.
     fn rules(&self) -> impl Iterator<Item = (&'a str, &'a str)> + '_ {
         self.lines.iter().filter_map(|line| line.strip_prefix("-A ")?.split_once(' '))
+    }
+
+    /// Whether the chain has this rule, in the words of the listing.
+    pub(crate) fn has_rule(&self, chain: &str, rule: &str) -> bool {
+        self.rules().any(|found| found == (chain, rule))
     }
 
     /// The rules that lead to a chain.
@@ -33,16 +38,18 @@ impl<'a> Listing<'a> {
         })
     }
 
-    /// The containers of a network that have rules here.
-    pub(super) fn containers(&self, network: &str) -> Vec<String> {
-        let (before, after) = (comment(network, ""), "\"");
-        let before = escaped(before.trim_end_matches('"'));
+    /// The containers that rules of this chain are about.
+    ///
+    /// # Arguments
+    /// `comment`: that of the rules of a container whose name is empty; the name stands before the last quote.
+    pub(crate) fn containers(&self, chain: &str, comment: &str) -> Vec<String> {
+        let before = escaped(comment.trim_end_matches('"'));
         let before = format!("--comment \"{before}\\\"");
         let in_rule = |rule: &str| {
             let (_, rest) = rule.split_once(&*before)?;
-            Some(rest.split_once(&*format!("\\{after}"))?.0.to_owned())
+            Some(rest.split_once("\\\"")?.0.to_owned())
         };
-        let entries = self.rules().filter(|(chain, _)| *chain == ENTRY_CHAIN);
+        let entries = self.rules().filter(|(of, _)| *of == chain);
         let mut containers: Vec<String> = entries.filter_map(|(_, rule)| in_rule(rule)).collect();
         containers.sort_unstable();
         containers.dedup();
@@ -99,14 +106,14 @@ impl<'a> Listing<'a> {
         }
     }
 
-    fn ensure_chain(&self, chain: &str, changes: &mut Changes) {
+    pub(crate) fn ensure_chain(&self, chain: &str, changes: &mut Changes) {
         if !self.has_chain(chain) {
             changes.line(&format!("-N {chain}"));
         }
     }
 
     /// What removes these chains and all that leads to them; nothing where there is none of them.
-    pub(super) fn removal(&self, chains: &[String]) -> Option<String> {
+    pub(crate) fn removal(&self, chains: &[String]) -> Option<String> {
         let mut changes = Changes::default();
         for chain in chains {
             for (from, rule) in self.leading_to(chain) {
@@ -123,12 +130,12 @@ impl<'a> Listing<'a> {
 
 /// Lines of a transaction.
 #[derive(Debug, Default)]
-struct Changes {
+pub(crate) struct Changes {
     lines: String,
 }
 
 impl Changes {
-    fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         self.lines.extend([line, "\n"]);
     }
 
@@ -138,12 +145,12 @@ impl Changes {
         self.line(&line);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("*nat\n{}COMMIT\n", self.lines)
     }
 }
 
 /// A word as it stands between quotes.
-fn escaped(word: &str) -> String {
+pub(crate) fn escaped(word: &str) -> String {
     word.replace('\\', "\\\\").replace('"', "\\\"")
 }
