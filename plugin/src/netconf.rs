@@ -68,6 +68,9 @@ pub(crate) struct NetConf {
     /// The same for what it sends.
     pub(crate) egress_rate: Option<u64>,
     pub(crate) egress_burst: Option<u64>,
+    /// Subnets with which alone the pod's traffic is limited, or with which it is not; one of both.
+    pub(crate) shaped_subnets: Vec<String>,
+    pub(crate) unshaped_subnets: Vec<String>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
     /// Seconds that one call of an executed IPAM plugin may take; 90.
@@ -85,8 +88,6 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
-    pub(crate) shaped_subnets: Vec<Value>,
-    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -282,12 +283,8 @@ impl NetConf {
             ("blockWireserver", self.block_wireserver),
             ("blockIMDS", self.block_imds),
         ];
-        if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
-            return Err(ConfigError::unsupported(member, "true"));
-        }
-        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
-        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
-        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
+        let named = switches.iter().find(|(_, on)| *on == Some(true));
+        named.map_or(Ok(()), |(member, _)| Err(ConfigError::unsupported(member, "true")))
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
@@ -296,6 +293,8 @@ impl NetConf {
             ingress_burst: self.ingress_burst,
             egress_rate: self.egress_rate,
             egress_burst: self.egress_burst,
+            shaped_subnets: self.shaped_subnets.clone(),
+            unshaped_subnets: self.unshaped_subnets.clone(),
         };
         let runtime = &self.runtime_config;
         Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
@@ -447,8 +446,6 @@ mod tests {
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
             (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
-            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

@@ -21,7 +21,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     if let Some(reserved) = &recorded {
         // A runtime need not repeat at CHECK what it asked for at ADD.
         settings.kubenet.host_ports = reserved.host_ports.clone();
-        settings.kubenet.bandwidth = reserved.bandwidth;
+        settings.kubenet.bandwidth = reserved.bandwidth.clone();
     }
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 

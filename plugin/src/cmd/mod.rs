@@ -11,7 +11,9 @@ pub(crate) use check::Answered;
 
 use std::io::Read;
 
-use podnet_cni::{Attachment, Environment, Network, Request, Version, VersionReply};
+use podnet_cni::{
+    Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
+};
 use podnet_datapath::{LinkName, Netns, Owner};
 
 use crate::adopted;
@@ -72,13 +74,16 @@ fn serve(plugin: &dyn Plugin, environment: &Environment) -> Result<Outcome, Erro
     let request = Request::parse(environment, read_stdin)?;
     if let Some(network) = request.network() {
         logging::init(&network.config);
+        refuse_older_version(plugin, network)?;
     }
     match request {
         Request::Add { attachment, netns } => {
             let result = plugin.add(&attachment, &netns)?;
             return Ok(Outcome { made: Some(Box::new(attachment)), ..Outcome::success(result) });
         }
-        Request::Version => return Ok(Outcome::success(VersionReply::new().to_json())),
+        Request::Version => {
+            return Ok(Outcome::success(VersionReply::since(plugin.oldest_version()).to_json()));
+        }
         Request::Check { attachment, netns } => plugin.check(&attachment, &netns)?,
         Request::Del { attachment, netns } => plugin.del(&attachment, netns.as_deref())?,
         Request::Gc(network) => plugin.gc(&network)?,
@@ -87,9 +92,19 @@ fn serve(plugin: &dyn Plugin, environment: &Environment) -> Result<Outcome, Erro
     Ok(Outcome::default())
 }
 
+fn refuse_older_version(plugin: &dyn Plugin, network: &Network) -> Result<(), RequestError> {
+    let oldest = plugin.oldest_version();
+    if network.version >= oldest {
+        return Ok(());
+    }
+    let (declared, supported) = (network.version.to_string(), Version::since(oldest));
+    Err(VersionError::Unsupported { declared, supported }.into())
+}
+
 /// What a person sees who calls the plugin without arguments.
 fn about(plugin: &dyn Plugin) -> String {
-    let versions = Version::SUPPORTED.map(|version| version.to_string()).join(", ");
+    let supported = Version::since(plugin.oldest_version()).iter().map(ToString::to_string);
+    let versions = supported.collect::<Vec<_>>().join(", ");
     let (name, version) = (plugin.name(), env!("CARGO_PKG_VERSION"));
     let identity = match name {
         "podnet" => format!("podnet {version}; as the node's tool: podnet --help"),

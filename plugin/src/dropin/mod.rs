@@ -4,6 +4,7 @@
 //! Each takes that plugin's configuration and gives its results. What it leaves in the kernel and on disk, that plugin's
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
 
+mod bandwidth;
 mod bridge;
 mod fixed;
 mod host_local;
@@ -15,17 +16,21 @@ mod ptp;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use podnet_cni::{AddResult, Network};
+
 use crate::error::{Error, chain};
+use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 6] = [
+const PLUGINS: [&dyn Plugin; 7] = [
     &interface::Plugin::<bridge::Bridge>::NEW,
     &interface::Plugin::<ptp::Ptp>::NEW,
     &loopback::Loopback,
     &host_local::HostLocal,
     &fixed::Static,
     &portmap::Portmap,
+    &bandwidth::Limiter,
 ];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
@@ -52,4 +57,9 @@ fn taken_back(undone: Result<(), Error>) {
     if let Err(error) = undone {
         tracing::warn!(error = chain(&error), "cannot take back a step");
     }
+}
+
+/// The result of the plugins before this one, without which it cannot work, as `rule` says.
+fn previous(network: &Network, rule: &'static str) -> Result<AddResult, Error> {
+    Ok(network.prev_result()?.ok_or(ConfigError::Missing { member: "prevResult", rule })?)
 }
