@@ -30,7 +30,7 @@ pub enum LimitError {
     Netns(#[from] NetnsError),
     /// The pod has no such link, or one that does not end here.
     #[error("link {name} in {} is no end of a pair of veth links whose other end is on this node", netns.display())]
-    NoHostEnd {
+    NoOuterEnd {
         /// The link.
         name: LinkName,
         /// The pod's namespace.
@@ -46,11 +46,11 @@ pub enum LimitError {
 
 /// The host's end of a pod's link.
 #[derive(Debug, Clone)]
-pub struct HostEnd {
+pub struct OuterEnd {
     link: Link,
 }
 
-impl HostEnd {
+impl OuterEnd {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.link.name
@@ -58,7 +58,7 @@ impl HostEnd {
 }
 
 /// The host's end of the pod's link `name`.
-pub fn host_end(netns: &Netns, name: &LinkName) -> Result<HostEnd, LimitError> {
+pub fn outer_end(netns: &Netns, name: &LinkName) -> Result<OuterEnd, LimitError> {
     let pod_end = netns.run(|| link::by_name(&mut Socket::open(Protocol::Route)?, name))??;
     let mut socket = Socket::open(Protocol::Route)?;
     let pod_end = pod_end.filter(Link::is_veth);
@@ -67,14 +67,14 @@ pub fn host_end(netns: &Netns, name: &LinkName) -> Result<HostEnd, LimitError> {
         None => None,
     };
     let is_peer = |link: &Link| link.is_veth() && link.peer == pod_end.as_ref().map(|pod_end| pod_end.index);
-    let none = || LimitError::NoHostEnd { name: name.clone(), netns: netns.path().to_owned() };
-    host_end.filter(is_peer).map(|link| HostEnd { link }).ok_or_else(none)
+    let none = || LimitError::NoOuterEnd { name: name.clone(), netns: netns.path().to_owned() };
+    host_end.filter(is_peer).map(|link| OuterEnd { link }).ok_or_else(none)
 }
 
 /// Limits what goes through the host's end, with an ifb of this name where sending is limited, whose Ethernet address is
 /// returned. An error leaves nothing behind.
 pub fn limit(
-    host: &HostEnd,
+    host: &OuterEnd,
     shaping: &Shaping,
     owner: &Owner,
     ifb: &LinkName,
@@ -135,7 +135,7 @@ fn run(
 
 /// How the limits differ from what [`limit`] made, or the reference bandwidth plugin.
 pub fn check_limits(
-    host: &HostEnd,
+    host: &OuterEnd,
     shaping: &Shaping,
     ifb: &LinkName,
 ) -> Result<Vec<Difference>, LimitError> {
@@ -148,7 +148,7 @@ pub fn check_limits(
 }
 
 fn compare(
-    HostEnd { link: host }: &HostEnd,
+    OuterEnd { link: host }: &OuterEnd,
     shaping: &Shaping,
     peers: &Peers,
     ifb: &LinkName,

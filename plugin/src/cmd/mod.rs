@@ -6,6 +6,7 @@ mod del;
 mod gc;
 mod status;
 mod taken;
+mod translated;
 
 use std::io::Read;
 

@@ -5,8 +5,9 @@
 
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Attachment, Interface, Network, Version};
+use podnet_datapath::reference::hashed_name;
 use podnet_datapath::{
-    Feature, HostEnd, LinkName, Shaping, check_limits, host_end, lift_limits, limit, limit_labels, probe,
+    Feature, LinkName, OuterEnd, Shaping, check_limits, lift_limits, limit, limit_labels, outer_end, probe,
 };
 use serde::Deserialize;
 
@@ -15,7 +16,6 @@ use crate::cmd::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
-use crate::reference::hashed_name;
 
 /// What the names of the ifbs begin with, and how long they are.
 const PREFIX: &str = "bwp";
@@ -104,9 +104,9 @@ fn shaping(network: &Network) -> Result<Shaping, Error> {
 }
 
 /// The host's end of the container's link, which an earlier plugin has to have made.
-fn connected(attachment: &Attachment, netns: &str, result: &AddResult) -> Result<HostEnd, Error> {
+fn connected(attachment: &Attachment, netns: &str, result: &AddResult) -> Result<OuterEnd, Error> {
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
-    let host = host_end(&sandbox, &pod_link(attachment)?)?;
+    let host = outer_end(&sandbox, &pod_link(attachment)?)?;
     let is_known = |interface: &Interface| interface.sandbox.is_none() && interface.name == host.name();
     if result.interfaces.iter().any(is_known) {
         return Ok(host);
@@ -117,7 +117,7 @@ fn connected(attachment: &Attachment, netns: &str, result: &AddResult) -> Result
 
 fn ifb_name(attachment: &Attachment) -> Result<LinkName, Error> {
     let (network, container) = (attachment.network.name.as_str(), attachment.container_id.as_str());
-    Ok(hashed_name(PREFIX, NAME_LENGTH, network, container).parse()?)
+    Ok(hashed_name(PREFIX, &[network, container], NAME_LENGTH).parse()?)
 }
 
 fn previous(network: &Network) -> Result<AddResult, Error> {
