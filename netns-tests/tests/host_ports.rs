@@ -14,7 +14,7 @@ use podnet_netns_tests::process::tool;
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq};
+use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
 use serde_json::{Value, json};
 
 use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
@@ -30,6 +30,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ("a_port_of_one_address", a_port_of_one_address, None),
             ("without_snat_sources_stay", without_snat_sources_stay, None),
             ("services_come_first", services_come_first, None),
+            ("sctp_reaches_the_pod_and_its_answer_comes_back", sctp_every_way_in, None),
         ],
     );
     let dual = table::cases(
@@ -345,7 +346,24 @@ fn gc_takes_rules_alone(scene: Scene) -> Outcome {
     before.ensure_unchanged("GC of a pod without record and link")
 }
 
-/// This kernel may have no SCTP sockets; the rules do not need them.
+/// This kernel may have no SCTP sockets; rules and connection tracking do not need them.
+fn sctp_every_way_in(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let (pod, neighbour) = (Pod::create("a")?, Pod::create("b")?);
+    let address = first(&network(scene, &json!([port(9999, 99, "sctp")]))?.add(&pod)?)?;
+    scene.network()?.add(&neighbour)?;
+    let uplink = first_of(other.masquerade_addresses()?)?;
+    let gateway = first_of(scene.family.gateways())?;
+    // Waits for the reference's IPv6 gateway, which is still being probed for.
+    probe::reach(Place::Node, (&pod.netns).into(), address, Duration::from_secs(8))?;
+    let associate = |from, target| sctp::associate(from, (target, 9999), (&pod.netns).into(), 99);
+    let outside = associate(other.place(), uplink)?;
+    ensure!(outside != uplink && outside != gateway, "the outside is seen as {outside}");
+    associate(Place::Node, uplink)?;
+    ensure_eq!(associate((&neighbour.netns).into(), uplink)?, gateway, "source that the pod sees");
+    Ok(())
+}
+
 fn sctp_has_rules(scene: Scene) -> Outcome {
     let pod = Pod::create("a")?;
     let network = network(scene, &json!([port(9999, 99, "SCTP")]))?;
@@ -396,7 +414,7 @@ fn bad_input_is_named(scene: Scene) -> Outcome {
         let error = refused(&network(scene, &json!([port(80, 80, "tcp"), mapping]))?, &pod)?;
         ensure!(error.code == code && error.names(text), "{code} and {text:?} are not in {error:?}");
     }
-    let error = refused(&scene.network()?.with("/portmapBackend", "iptables"), &pod)?;
+    let error = refused(&scene.network()?.with("/portmapBackend", "ebtables"), &pod)?;
     ensure!(error.code == 2 && error.names("portmapBackend"), "{error:?}");
     before.ensure_unchanged("ADDs with bad input")
 }
