@@ -8,7 +8,7 @@ use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
     ApplyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner, RemoveError, SysctlError,
-    VerifyError, netlink::NetlinkError, nft::NftError,
+    VerifyError, loopback::LoopbackError, netlink::NetlinkError, nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -121,6 +121,9 @@ pub(crate) enum Error {
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's loopback link.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
     /// A program that changes rules.
     #[error(transparent)]
     Portmap(#[from] PortmapError),
@@ -204,6 +207,7 @@ impl Error {
             | Self::Sysctl(_)
             | Self::Nft(_)
             | Self::Portmap(_)
+            | Self::Loopback(_)
             | Self::Localnet(_)
             | Self::Limit(_)
             | Self::NoIptables

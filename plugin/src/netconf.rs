@@ -235,8 +235,8 @@ impl NetConf {
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
         let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
-            bridge: self.bridge()?,
-            mtu: self.mtu()?,
+            bridge: bridge_name(self.bridge.as_deref(), DEFAULT_BRIDGE)?,
+            mtu: mtu(self.mtu)?,
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
@@ -310,22 +310,6 @@ impl NetConf {
         Ok(PortMappings { translator, ..ports })
     }
 
-    fn bridge(&self) -> Result<LinkName, ConfigError> {
-        let name = self.bridge.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
-        name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
-    }
-
-    fn mtu(&self) -> Result<Option<u32>, ConfigError> {
-        match self.mtu {
-            None | Some(0) => Ok(None),
-            Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
-            Some(mtu) => {
-                let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
-                Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
-            }
-        }
-    }
-
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
         const RULE: &str = "\"hairpin-veth\", \"promiscuous-bridge\" or \"none\"";
         let named = match &self.hairpin_mode {
@@ -348,6 +332,24 @@ impl NetConf {
             }
             (Some(true), _) => Ok(Hairpin::Promiscuous),
             (_, named) => Ok(named.unwrap_or(Hairpin::Veth)),
+        }
+    }
+}
+
+/// The bridge of this name; absent or empty: of the default one.
+pub(crate) fn bridge_name(given: Option<&str>, default: &str) -> Result<LinkName, ConfigError> {
+    let name = given.filter(|name| !name.is_empty()).unwrap_or(default);
+    name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
+}
+
+/// `mtu`, where one is asked for.
+pub(crate) fn mtu(given: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    match given {
+        None | Some(0) => Ok(None),
+        Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
+        Some(mtu) => {
+            let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+            Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
         }
     }
 }

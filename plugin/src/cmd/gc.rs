@@ -14,6 +14,7 @@ use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
 use super::del::detach;
+use crate::adopted;
 use crate::error::Error;
 use crate::ipam;
 use crate::portmap;
@@ -55,6 +56,7 @@ impl Collection<'_> {
             self.errors.push(error);
         }
         self.release();
+        self.errors.extend(self.collect_adopted().err());
         if self.errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(self.errors)) }
     }
 
@@ -91,7 +93,7 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, self.network);
+        let errors = detach(owner, entry, self.network, || adopted::remove_linkless(owner));
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
@@ -111,6 +113,13 @@ impl Collection<'_> {
         let is_alive =
             |container: &str| self.valid.contains_container(container) || recorded.contains(container);
         Ok(portmap::collect(network, &is_alive)?)
+    }
+
+    /// Removes the reference plugins' rules of what is not alive.
+    fn collect_adopted(&self) -> Result<(), Error> {
+        let name = self.network.name.as_str();
+        let valid = self.valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
+        adopted::collect(name, valid)
     }
 
     /// Has IPAM release what has neither record nor link.

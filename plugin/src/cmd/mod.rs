@@ -2,11 +2,13 @@
 
 mod add;
 mod check;
-mod del;
-mod gc;
+pub(crate) mod del;
+pub(crate) mod gc;
 mod status;
 mod taken;
 mod translated;
+
+pub(crate) use check::Answered;
 
 use std::io::Read;
 
@@ -15,6 +17,7 @@ use podnet_cni::{
 };
 use podnet_datapath::{LinkName, Netns, Owner};
 
+use crate::adopted;
 use crate::error::{Error, chain};
 use crate::logging;
 use crate::outcome::Outcome;
@@ -40,7 +43,7 @@ impl Plugin for Podnet {
     }
 
     fn del(&self, attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-        del::del(attachment, netns)
+        del::del(attachment, netns, adopted::remove)
     }
 
     fn gc(&self, network: &Network) -> Result<(), Error> {

@@ -36,15 +36,11 @@ pub(super) fn check(
     wish(owner, ports, addresses, &Options::default()).check(Backend::Iptables)
 }
 
-/// Removes the rules of an attachment, where its record does not say that there are none.
+/// Removes the rules of an attachment whose record says that there are some.
 pub(super) fn remove(owner: &Owner, record: Option<&Record>) -> Result<(), PortmapError> {
-    let reserved = record
-        .map(|record| record.reserved.as_ref().filter(|reserved| reserved.host_ports.are_by_iptables()));
-    if let Some(None) = reserved {
-        return Ok(());
-    }
-    portmap::remove(owner.network(), owner.container())?;
-    if let Some(Some(reserved)) = reserved {
+    let reserved = record.and_then(|record| record.reserved.as_ref());
+    if let Some(reserved) = reserved.filter(|reserved| reserved.host_ports.are_by_iptables()) {
+        portmap::remove(owner.network(), owner.container())?;
         forget_udp(&reserved.host_ports.plan_to(&addresses(&reserved.leases)));
     }
     Ok(())

@@ -5,9 +5,13 @@
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
 
 mod bandwidth;
+mod bridge;
 mod fixed;
 mod host_local;
+mod interface;
+mod loopback;
 mod portmap;
+mod ptp;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -19,8 +23,15 @@ use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 4] =
-    [&host_local::HostLocal, &fixed::Static, &portmap::Portmap, &bandwidth::Limiter];
+const PLUGINS: [&dyn Plugin; 7] = [
+    &interface::Plugin::<bridge::Bridge>::NEW,
+    &interface::Plugin::<ptp::Ptp>::NEW,
+    &loopback::Loopback,
+    &host_local::HostLocal,
+    &fixed::Static,
+    &portmap::Portmap,
+    &bandwidth::Limiter,
+];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
 ///

@@ -32,7 +32,6 @@ pub(crate) fn plan(
     filtered: Families,
 ) -> PodNetwork {
     let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-    let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
@@ -43,7 +42,7 @@ pub(crate) fn plan(
             is_up: true,
         },
         host_end: HostEnd::Port(Port {
-            bridge: bridge(config, leases.iter().map(gateway).collect()),
+            bridge: bridge(config, gateways(leases)),
             hairpin: match config.hairpin {
                 Hairpin::None => false,
                 Hairpin::Veth => true,
@@ -68,6 +67,11 @@ pub(crate) fn plan(
 pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families) -> Families {
     let routed = if config.is_gateway { Families::among(&addresses(leases)) } else { Families::default() };
     routed.without(filtered)
+}
+
+/// The gateways, each with its subnet's prefix length.
+pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
+    leases.iter().map(Lease::gateway_net).collect()
 }
 
 /// What the bridge is to be.
