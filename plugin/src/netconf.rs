@@ -447,7 +447,7 @@ mod tests {
             (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
+            (json!({"portmapBackend": "ebtables"}), "unsupported field portmapBackend: \"ebtables\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");
