@@ -9,6 +9,7 @@ mod cnitool;
 mod crash;
 mod delete;
 mod differences;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        dropin_interfaces::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

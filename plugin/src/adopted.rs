@@ -7,8 +7,7 @@ use podnet_datapath::{
 
 use crate::cmd::{Answered, pod_link};
 use crate::error::Error;
-use crate::masquerade;
-use crate::portmap;
+use crate::{masquerade, portmap};
 
 /// Removes what there is of the attachment; what is missing is as good as removed.
 ///
@@ -21,26 +20,30 @@ pub(crate) fn remove(attachment: &Attachment, owner: &Owner, netns: Option<&str>
     let previous = attachment.network.prev_result().ok().flatten();
     let answered = previous.and_then(|result| answered(&result, attachment.ifname.as_str(), netns));
     remove_adopted(owner, sandbox.as_ref().map(|sandbox| (sandbox, &name)), answered.as_ref())?;
-    remove_named(owner)
-}
-
-/// Removes what there is besides the pod's link.
-pub(crate) fn remove_linkless(owner: &Owner) -> Result<(), Error> {
-    remove_adopted(owner, None, None)?;
-    remove_named(owner)
-}
-
-/// Removes the rules that an interface plugin makes.
-pub(crate) fn remove_rules(owner: &Owner) -> Result<(), Error> {
-    remove_adopted(owner, None, None)?;
     Ok(masquerade::remove(owner)?)
 }
 
-/// Removes what is found by the names of the network and the container: masquerading, limits and host ports.
-fn remove_named(owner: &Owner) -> Result<(), Error> {
-    masquerade::remove(owner)?;
-    lift_limits(owner)?;
-    Ok(portmap::remove(owner.network(), owner.container())?)
+/// The same, and what the plugins behind it in the reference chain made: host ports and limits.
+pub(crate) fn remove_chain(attachment: &Attachment, owner: &Owner, netns: Option<&str>) -> Result<(), Error> {
+    remove(attachment, owner, netns)?;
+    remove_followers(owner)
+}
+
+/// As [`remove_chain`], but for the pod's link.
+pub(crate) fn remove_linkless(owner: &Owner) -> Result<(), Error> {
+    remove_rules(owner)?;
+    remove_followers(owner)
+}
+
+fn remove_followers(owner: &Owner) -> Result<(), Error> {
+    portmap::remove(owner.network(), owner.container())?;
+    Ok(lift_limits(owner)?)
+}
+
+/// Removes the rules alone.
+pub(crate) fn remove_rules(owner: &Owner) -> Result<(), Error> {
+    remove_adopted(owner, None, None)?;
+    Ok(masquerade::remove(owner)?)
 }
 
 /// Removes the rules of those attachments of a network that are not alive.
