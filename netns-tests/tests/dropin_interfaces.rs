@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use podnet_netns_tests::dropin::Maker;
-use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
+use podnet_netns_tests::failure::{Context as _, Failure, Missing, Outcome};
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
@@ -109,6 +109,8 @@ pub(crate) fn cases() -> Vec<Case> {
     case("podnet::a_taken_address_fails_the_probe".into(), Box::new(taken_address));
     case("podnet::a_failed_add_leaves_nothing".into(), Box::new(failed_add));
     case("podnet::mode_kubenet_deletes_what_the_reference_chain_made".into(), Box::new(kubenet_deletes));
+    case("podnet::mode_kubenet_leaves_a_link_that_nobody_made_for_it".into(), Box::new(kubenet_leaves));
+    case("podnet::vlans".into(), Box::new(vlans));
     cases
 }
 
@@ -389,11 +391,7 @@ fn kubenet_deletes() -> Outcome {
         "egressRate": 8_000_000, "egressBurst": 8_000_000});
     let mut chain = network(Maker::Reference, bridge)?;
     chain.plugins.extend([ports, limits]);
-    let podnet = json!({"type": "podnet", "mode": "kubenet", "ipam": host_local(json!([]))});
-    let podnet = Network {
-        path: vec![tools::podnet()?.parent().map(Into::into).unwrap_or_default()],
-        ..network(Maker::Reference, podnet)?
-    };
+    let podnet = kubenet()?;
     settle(&chain)?;
     let before = Snapshot::take()?;
     for has_result in [true, false] {
@@ -407,4 +405,52 @@ fn kubenet_deletes() -> Outcome {
     pod.netns.remove()?;
     podnet.del(&pod, Some(&added))?;
     before.ensure_unchanged("DEL by podnet, of a pod whose namespace is gone")
+}
+
+/// Mode kubenet, with the name and the addresses of the other networks here.
+fn kubenet() -> Result<Network, Failure> {
+    let entry = json!({"type": "podnet", "mode": "kubenet", "ipam": host_local(json!([]))});
+    let path = vec![tools::podnet()?.parent().map(Into::into).unwrap_or_default()];
+    Ok(Network { path, ..network(Maker::Reference, entry)? })
+}
+
+/// The name is taken by another network's link, so that ADD fails; the DEL that follows leaves the link.
+fn kubenet_leaves() -> Outcome {
+    let pod = Pod::create("pod")?;
+    let other = Network { name: "other".into(), ..network(Maker::Reference, CONFIGS[11].1())? };
+    let added = other.add(&pod)?;
+    let podnet = kubenet()?;
+    ensure!(podnet.add(&pod).is_err(), "a second link of the same name");
+    podnet.del(&pod, None)?;
+    other.check(&pod, &added)
+}
+
+/// Where the kernel tells VLANs apart: a pod hears its own VLAN alone, and the node by its link into it.
+fn vlans() -> Outcome {
+    let entry = |vlan: u16, subnet: &str| {
+        json!({"type": "bridge", "bridge": "br0", "vlan": vlan, "isGateway": true,
+            "ipam": {"type": "host-local", "subnet": subnet}})
+    };
+    let probe = ["link", "add", "name", "probe0", "type", "bridge", "vlan_filtering", "1"];
+    let (five, six) =
+        (network(Maker::Podnet, entry(5, "10.5.0.0/24"))?, network(Maker::Podnet, entry(6, "10.5.0.0/24"))?);
+    let (a, b, c) = (Pod::create("a")?, Pod::create("b")?, Pod::create("c")?);
+    if Place::Node.ip(&probe).is_err() {
+        let before = Snapshot::take()?;
+        let refused = reply::error(&five.call("ADD", Some(&a), &[])?)?;
+        ensure!(refused.names("tells VLANs apart"), "{refused:?}");
+        let left = before.differences(&Snapshot::take()?);
+        ensure!(left.iter().all(|line| line.contains("/var/lib/cni/")), "after a refused ADD: {left:?}");
+        return Err(Failure::Skipped(Missing::Feature(
+            "this kernel's bridges do not tell VLANs apart".into(),
+        )));
+    }
+    let added = five.add(&a)?;
+    ensure_eq!(added.interface(3)?, "br0.5", "the node's link into the VLAN");
+    let neighbour = five.add(&b)?.addresses()?[0];
+    let stranger = Network { name: "six".into(), ..six }.add(&c)?.addresses()?[0];
+    ensure!(pings(&a, "10.5.0.1".parse()?)? && pings(&a, neighbour)?, "the pod's own VLAN does not answer");
+    ensure!(!pings(&a, stranger)?, "another VLAN answers");
+    five.check(&a, &added)?;
+    five.del(&a, Some(&added))
 }
