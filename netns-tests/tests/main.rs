@@ -9,6 +9,7 @@ mod cnitool;
 mod crash;
 mod delete;
 mod differences;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         bandwidth::cases(),
         hairpin::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
