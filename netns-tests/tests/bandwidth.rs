@@ -153,7 +153,7 @@ fn some_peers(scene: Scene, list: &str) -> Outcome {
         within_a_tenth(|| probe::rate(in_a, in_b, neighbour), EGRESS, "what the pod sends to its neighbour")?;
         for (what, rate) in [
             ("receives from", probe::rate(Place::Node, in_a, limited)?),
-            ("sends to", probe::rate(in_a, Place::Node, GATEWAY_V4)?),
+            ("sends to", probe::rate(in_a, Place::Node, gateway)?),
         ] {
             ensure!(
                 rate > 3.0 * f64::from(INGRESS),

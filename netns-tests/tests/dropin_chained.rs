@@ -15,7 +15,7 @@ use podnet_netns_tests::process::{run, tool};
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::{ensure, ensure_eq, view, wait};
+use podnet_netns_tests::{ensure, ensure_eq, parallel, view, wait};
 use serde_json::{Value, json};
 
 use crate::host_ports::Server;
@@ -178,6 +178,10 @@ pub(crate) fn cases() -> Vec<Case> {
             let name = format!("{by}::ports_lead_to_the_pod_by_{backend}");
             case(name, Box::new(move || ports_lead_to_the_pod(maker, backend)));
         }
+    }
+    // The reference's parallel ADDs fail on a node without its chains, or double what is shared.
+    for backend in ["iptables", "nftables"] {
+        case(format!("podnet::parallel_by_{backend}"), Box::new(move || parallel_ports(backend)));
     }
     case("podnet::status".into(), Box::new(status));
     case("podnet::del_finds_the_other_backend".into(), Box::new(del_finds_the_other_backend));
@@ -448,6 +452,50 @@ fn ports_lead_to_the_pod(maker: Maker, backend: &str) -> Outcome {
         server.asked(Place::Node, "127.0.0.1:8080".parse()?)?;
         server.asked((&pod.netns).into(), (uplink, 8080).into())?;
     }
+    Ok(())
+}
+
+/// On a fresh node: what all share is there once, and each pod's rules come and go.
+fn parallel_ports(backend: &str) -> Outcome {
+    const PODS: u16 = 24;
+    let numbers: Vec<u16> = (2..2 + PODS).collect();
+    let networks = numbers.iter().map(|number| {
+        let members = json!({"backend": backend, "runtimeConfig": {"portMappings": [
+            {"hostPort": 8000 + number, "containerPort": 80, "protocol": "tcp"}]}});
+        let network = network(Maker::Podnet, alone("portmap", &members))?;
+        let addresses =
+            json!([{"address": format!("10.1.0.{number}/24")}, {"address": format!("fd01::{number}/64")}]);
+        let previous = json!({"cniVersion": "1.1.0", "ips": addresses});
+        Ok((network, Pod::create(&format!("pod{number}"))?, previous))
+    });
+    let networks = networks.collect::<Result<Vec<_>, Failure>>()?;
+    let all = |verb: &str| {
+        parallel::each(8, &networks, |(network, pod, previous)| {
+            network.call(verb, Some(pod), &[("prevResult", previous.clone())])?.success()
+        })
+    };
+    all("ADD")?;
+    all("CHECK")?;
+    let before = state()?.to_string();
+    for shared in ["-A PREROUTING", "-A OUTPUT", "-A POSTROUTING", "--set-xmark"] {
+        let count = before.matches(shared).count();
+        ensure!(
+            count == if backend == "iptables" { 2 } else { 0 },
+            "{count} of {shared} in both families: {before}"
+        );
+    }
+    ensure_eq!(
+        before.matches("dport 80").count() + before.matches("--dports 80").count(),
+        match backend {
+            // Three and an entry of IPv4, two and an entry of IPv6.
+            "iptables" => usize::from(PODS) * 7,
+            _ => 2 * usize::from(PODS),
+        },
+        "rules of pods"
+    );
+    all("DEL")?;
+    let after = state()?.to_string();
+    ensure!(!after.contains("dport 80") && !after.contains("CNI-DN"), "DEL leaves rules: {after}");
     Ok(())
 }
 
