@@ -6,7 +6,7 @@
 //! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`; attributes are in the order in which `nft` sends
 //! them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
@@ -26,7 +26,7 @@ pub(super) const INET: u8 = 1;
 pub(super) const BRIDGE: u8 = 7;
 
 /// A table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Table {
     /// The protocol family, as netfilter numbers it.
     pub(super) family: u8,
@@ -46,8 +46,10 @@ pub(super) struct Hook {
 }
 
 /// A map: what its keys and its values are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Map {
+    /// Where it is.
+    pub(super) table: Table,
     /// The name, one in its table.
     pub(super) name: &'static str,
     /// The fields of a key.
@@ -79,6 +81,14 @@ impl Hook {
             place.number(HOOK_NUMBER, self.number);
             place.number(HOOK_PRIORITY, self.priority.cast_unsigned());
         });
+    }
+}
+
+impl fmt::Display for Table {
+    /// As `nft` names it: `inet podnet`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = if self.family == BRIDGE { "bridge" } else { "inet" };
+        write!(f, "{family} {}", self.name)
     }
 }
 
