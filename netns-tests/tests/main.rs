@@ -11,6 +11,7 @@ mod delete;
 mod differences;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

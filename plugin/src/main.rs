@@ -4,18 +4,22 @@
 //! arguments, the node's tool. This file is the only one that writes stdout: whatever happens, a runtime finds there one
 //! JSON document or nothing.
 
+mod adopted;
 mod bandwidth;
 mod cmd;
 mod dropin;
 mod error;
 mod exec;
+mod guard;
 mod host_ports;
 mod ipam;
 mod logging;
+mod masquerade;
 mod mode;
 mod netconf;
 mod outcome;
 mod plugin;
+mod portmap;
 mod record;
 mod settings;
 mod tool;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use podnet_cni::{Dns, RequestedIp};
-use podnet_datapath::{LinkName, MacAddr};
+use podnet_datapath::{Guard, LinkName, MacAddr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -68,6 +68,9 @@ pub(crate) struct NetConf {
     /// The same for what it sends.
     pub(crate) egress_rate: Option<u64>,
     pub(crate) egress_burst: Option<u64>,
+    /// Subnets with which alone the pod's traffic is limited, or with which it is not; one of both.
+    pub(crate) shaped_subnets: Vec<String>,
+    pub(crate) unshaped_subnets: Vec<String>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
     /// Seconds that one call of an executed IPAM plugin may take; 90.
@@ -85,8 +88,6 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
-    pub(crate) shaped_subnets: Vec<Value>,
-    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -200,6 +201,8 @@ pub(crate) struct Kubenet {
     pub(crate) ip_masq: bool,
     pub(crate) host_ports: PortMappings,
     pub(crate) bandwidth: Bandwidth,
+    /// What pods are kept from doing.
+    pub(crate) guard: Guard,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
 }
@@ -230,12 +233,11 @@ impl NetConf {
     }
 
     fn check_kubenet(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
-        self.refuse_unsupported()?;
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
         let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
-            bridge: self.bridge()?,
-            mtu: self.mtu()?,
+            bridge: bridge_name(self.bridge.as_deref(), DEFAULT_BRIDGE)?,
+            mtu: mtu(self.mtu)?,
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
@@ -243,6 +245,7 @@ impl NetConf {
             ip_masq: self.ip_masq.unwrap_or(false),
             host_ports: self.host_ports()?,
             bandwidth: self.bandwidth()?,
+            guard: self.guard(),
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
     }
@@ -276,18 +279,12 @@ impl NetConf {
         self.dns.as_ref().is_some_and(|dns| !dns.is_empty())
     }
 
-    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
-        let switches = [
-            ("antiSpoofing", self.anti_spoofing),
-            ("blockWireserver", self.block_wireserver),
-            ("blockIMDS", self.block_imds),
-        ];
-        if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
-            return Err(ConfigError::unsupported(member, "true"));
+    fn guard(&self) -> Guard {
+        Guard {
+            spoofing: self.anti_spoofing.unwrap_or(false),
+            wireserver: self.block_wireserver.unwrap_or(false),
+            imds: self.block_imds.unwrap_or(false),
         }
-        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
-        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
-        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
@@ -296,6 +293,8 @@ impl NetConf {
             ingress_burst: self.ingress_burst,
             egress_rate: self.egress_rate,
             egress_burst: self.egress_burst,
+            shaped_subnets: self.shaped_subnets.clone(),
+            unshaped_subnets: self.unshaped_subnets.clone(),
         };
         let runtime = &self.runtime_config;
         Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
@@ -307,22 +306,6 @@ impl NetConf {
             Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
         }
         PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
-    }
-
-    fn bridge(&self) -> Result<LinkName, ConfigError> {
-        let name = self.bridge.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
-        name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
-    }
-
-    fn mtu(&self) -> Result<Option<u32>, ConfigError> {
-        match self.mtu {
-            None | Some(0) => Ok(None),
-            Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
-            Some(mtu) => {
-                let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
-                Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
-            }
-        }
     }
 
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
@@ -347,6 +330,24 @@ impl NetConf {
             }
             (Some(true), _) => Ok(Hairpin::Promiscuous),
             (_, named) => Ok(named.unwrap_or(Hairpin::Veth)),
+        }
+    }
+}
+
+/// The bridge of this name; absent or empty: of the default one.
+pub(crate) fn bridge_name(given: Option<&str>, default: &str) -> Result<LinkName, ConfigError> {
+    let name = given.filter(|name| !name.is_empty()).unwrap_or(default);
+    name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
+}
+
+/// `mtu`, where one is asked for.
+pub(crate) fn mtu(given: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    match given {
+        None | Some(0) => Ok(None),
+        Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
+        Some(mtu) => {
+            let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+            Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
         }
     }
 }
@@ -380,6 +381,7 @@ mod tests {
             ip_masq: false,
             host_ports: PortMappings { ports: Vec::new(), snat: true },
             bandwidth: Bandwidth::default(),
+            guard: Guard::default(),
             mac: None,
         };
         assert_eq!(kubenet, expected);
@@ -440,14 +442,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused_and_not_passed_over() {
-        for (config, message) in [
-            (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
-            (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
-            (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
-            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
-        ] {
+        for (config, message) in
+            [(json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\"")]
+        {
             let mut config = config;
             config["mode"] = json!("kubenet");
             assert_eq!(refused(&config), message);
@@ -459,6 +456,18 @@ mod tests {
         let config =
             json!({"mode": "kubenet", "antiSpoofing": false, "runtimeConfig": {"portMappings": null}});
         check(&config).unwrap();
+    }
+
+    #[test]
+    fn each_switch_of_the_guard_is_one_of_its_own() {
+        let guard = |spoofing, wireserver, imds| Guard { spoofing, wireserver, imds };
+        for (member, wanted) in [
+            ("antiSpoofing", guard(true, false, false)),
+            ("blockWireserver", guard(false, true, false)),
+            ("blockIMDS", guard(false, false, true)),
+        ] {
+            assert_eq!(check(&json!({"mode": "kubenet", member: true})).unwrap().guard, wanted, "{member}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::Ipv6Addr};
 
+use sha2::{Digest, Sha256};
+
 /// An Ethernet (EUI-48) address. Text form: six lower-case hexadecimal pairs between colons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MacAddr([u8; 6]);
@@ -14,9 +16,19 @@ impl MacAddr {
 
     /// The IPv6 address that a link with this address gives itself (RFC 4291 section 2.5.6 and appendix A).
     pub(crate) fn link_local(self) -> Ipv6Addr {
-        let [a, b, c, d, e, f] = self.0;
-        let identifier = [a ^ 0x02, b, c, 0xff, 0xfe, d, e, f];
+        let [first, second, third, rest @ ..] = self.0;
+        let [fourth, fifth, sixth] = rest;
+        let identifier = [first ^ 0x02, second, third, 0xff, 0xfe, fourth, fifth, sixth];
         Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(u64::from_be_bytes(identifier)))
+    }
+
+    /// A locally administered address that follows from a name (the first bytes of its SHA-256), for a link that is one of
+    /// its name on the node.
+    pub fn named(name: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(name).into();
+        let mut bytes = digest.first_chunk::<6>().copied().unwrap_or_default();
+        bytes[0] = bytes[0] & !1 | 2;
+        Self(bytes)
     }
 
     /// The bytes in the order of transmission.

@@ -64,6 +64,7 @@ mod tests {
     fn names_are_those_of_the_reference_plugins() {
         let owner = Owner::new("test", "1234", "eth0");
         assert_eq!(masquerade_chain(&owner), "CNI-2bbe0c48b91a7d1b8a6753a8");
+        assert_eq!(hashed_name("bwp", &["test", "1234"], 15), "bwp2bbe0c48b91a");
         assert_eq!(masquerade_comment("test", "1234"), "name: \"test\" id: \"1234\"");
         let owner = Owner::new("unit-test", "one", "eth0");
         assert_eq!(attachment_hash(&owner), "6fd94d501e58f0aa-287fc69eff0574a2");

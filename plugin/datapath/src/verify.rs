@@ -7,7 +7,7 @@ mod host;
 mod pod;
 mod routed;
 mod rules;
-mod shaping;
+pub(crate) mod shaping;
 
 use crate::{
     Difference, Forwarding, LinkName, Netns, NetnsError, PodNetwork, SysctlError,

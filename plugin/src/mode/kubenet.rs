@@ -15,6 +15,7 @@ use podnet_datapath::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::guard::Guarded;
 use crate::netconf::{Hairpin, Kubenet};
 use crate::record::{Lease, addresses};
 
@@ -31,19 +32,17 @@ pub(crate) fn plan(
     routes: &[Route],
     filtered: Families,
 ) -> PodNetwork {
-    let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-    let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
             prefix: LinkPrefix::VETH,
             pod_name: ifname,
-            pod_mac: config.mac.unwrap_or_else(|| mac_of(&own)),
+            pod_mac: pod_mac(config, leases),
             mtu: config.mtu,
             is_up: true,
         },
         host_end: HostEnd::Port(Port {
-            bridge: bridge(config, leases.iter().map(gateway).collect()),
+            bridge: bridge(config, gateways(leases)),
             hairpin: match config.hairpin {
                 Hairpin::None => false,
                 Hairpin::Veth => true,
@@ -57,6 +56,7 @@ pub(crate) fn plan(
         unfiltered: unfiltered(config, leases, filtered),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
         masquerade: if config.ip_masq { Masquerade::Podnet } else { Masquerade::No },
+        guard: config.guard,
         checks_sender: false,
         host_ports: config.host_ports.plan(leases),
         shaping: config.bandwidth.plan(),
@@ -64,10 +64,25 @@ pub(crate) fn plan(
     }
 }
 
+/// What the pod is kept from doing, for its record.
+pub(crate) fn guarded(config: &Kubenet, owner: &Owner, leases: &[Lease]) -> Guarded {
+    Guarded::new(config.guard, owner, LinkPrefix::VETH, true, pod_mac(config, leases))
+}
+
+fn pod_mac(config: &Kubenet, leases: &[Lease]) -> MacAddr {
+    let of_addresses = || mac_of(&leases.iter().map(|lease| lease.address.addr()).collect::<Vec<_>>());
+    config.mac.unwrap_or_else(of_addresses)
+}
+
 /// The families whose packets the node routes, but does not see on their way from one pod of the subnet to another.
 pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families) -> Families {
     let routed = if config.is_gateway { Families::among(&addresses(leases)) } else { Families::default() };
     routed.without(filtered)
+}
+
+/// The gateways, each with its subnet's prefix length.
+pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
+    leases.iter().map(Lease::gateway_net).collect()
 }
 
 /// What the bridge is to be.

@@ -249,7 +249,7 @@ impl Expressions {
     }
 
     /// Go on only with what goes to this port, of a packet known to be TCP, UDP or SCTP.
-    pub(super) fn to_port(mut self, port: u16) -> Self {
+    pub(super) fn destination_port_is(mut self, port: u16) -> Self {
         self.load_payload(REGISTER, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT);
         self.equals(&port.to_be_bytes());
         self

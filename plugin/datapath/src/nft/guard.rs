@@ -107,7 +107,8 @@ pub(super) fn senders(station: &Station, addresses: &[IpNet], comment: &str) -> 
     let of_link = |link: &LinkName| {
         let key = KeyWriter::default().link(link);
         let mut elements = vec![(maps.guarded, element(key, Value::Jump("senders".to_owned())))];
-        let speaks = |address: &IpAddr| !address.is_unspecified() && (address.is_ipv6() || station.is_bridged);
+        let speaks =
+            |address: &IpAddr| !address.is_unspecified() && (address.is_ipv6() || station.is_bridged);
         for address in sources(station, addresses) {
             let [v4, v6] = [0, 1];
             let version = if address.is_ipv4() { v4 } else { v6 };
@@ -164,7 +165,10 @@ pub(super) fn sender_chains(table: Table) -> [Chain; 4] {
             None,
             vec![
                 rule("resolution", frame(Ethertype::Arp).verdict(Verdict::Jump("resolution"))),
-                rule("advertisements", icmpv6(NEIGHBOR_ADVERTISEMENT).verdict(Verdict::Jump("advertisement"))),
+                rule(
+                    "advertisements",
+                    icmpv6(NEIGHBOR_ADVERTISEMENT).verdict(Verdict::Jump("advertisement")),
+                ),
                 rule("no router", icmpv6(ROUTER_ADVERTISEMENT).count().verdict(Verdict::Drop)),
                 rule("IPv4", look_up(Ethertype::Ipv4, senders4)),
                 rule("IPv6", look_up(Ethertype::Ipv6, senders6)),
@@ -188,7 +192,7 @@ pub(super) fn block_chain() -> Chain {
         expressions: Expressions::default()
             .destination_in(IpNet::V4(Ipv4Net::from(address)))
             .of_transport(Transport::Tcp)
-            .to_port(port)
+            .destination_port_is(port)
             .verdict_of(map.key, map.name),
     };
     let rules = vec![

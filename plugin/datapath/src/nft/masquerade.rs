@@ -58,8 +58,12 @@ pub(super) fn element(address: IpNet, comment: &str) -> (Map, Element) {
 
 /// The chains that pods of these subnets need.
 pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
-    let base =
-        Chain { table: TABLE, name: "postrouting".to_owned(), hook: Some(SOURCE_NAT), rules: postrouting_rules().into() };
+    let base = Chain {
+        table: TABLE,
+        name: "postrouting".to_owned(),
+        hook: Some(SOURCE_NAT),
+        rules: postrouting_rules().into(),
+    };
     let of_subnets = subnets.into_iter().map(|subnet| Chain {
         table: TABLE,
         name: chain_name(subnet),

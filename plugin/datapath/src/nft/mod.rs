@@ -49,6 +49,7 @@ pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
+pub use reading::has_foreign_chain;
 pub use rules::{PodRules, Uses, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
 

@@ -120,6 +120,20 @@ impl PodRules {
         }
     }
 
+    /// No rules.
+    pub fn none(owner: &Owner) -> Self {
+        let no_ports = HostPorts::default();
+        let uses = Uses {
+            addresses: &[],
+            masqueraded: &[],
+            unfiltered: &[],
+            host_ports: &no_ports,
+            guard: Guard::default(),
+            station: None,
+        };
+        Self::new(owner, &uses)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
@@ -259,7 +273,8 @@ impl PodRules {
     fn additions(&self) -> Vec<Request> {
         by_map(&self.elements)
             .flat_map(|(map, elements)| {
-                let chunks = elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| map.table.add(map, chunk));
+                let chunks =
+                    elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| map.table.add(map, chunk));
                 chunks.collect::<Vec<_>>()
             })
             .collect()

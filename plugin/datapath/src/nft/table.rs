@@ -142,6 +142,12 @@ impl Table {
         const DATA_TYPE: u16 = 6;
         const DATA_LENGTH: u16 = 7;
         const ID: u16 = 10;
+        const USERDATA: u16 = 13;
+        // `NFTNL_UDATA_SET_KEYBYTEORDER`, four bytes, `BYTEORDER_HOST_ENDIAN`: else `nft` shows names backwards.
+        const NAMES_FROM_THE_LEFT: [u8; 6] = {
+            let [a, b, c, d] = 1_u32.to_ne_bytes();
+            [0, 4, a, b, c, d]
+        };
         const NFT_SET_MAP: u32 = 8;
         const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
         let what = format!("add map {}", map.name);
@@ -156,6 +162,9 @@ impl Table {
                 set.number(DATA_LENGTH, length(value));
             }
             set.number(ID, id);
+            if map.key == [Part::Link] {
+                set.bytes(USERDATA, &NAMES_FROM_THE_LEFT);
+            }
         })
     }
 

@@ -147,6 +147,22 @@ const LEADS_NOWHERE: [Errno; 5] =
 
 /// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
+    Ok(look_up(socket, address)?.iter().any(is_local))
+}
+
+/// The index of the link that packets to an address leave by; `None` where they leave by none.
+pub(crate) fn link_to(socket: &mut Socket, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+    let link = |reply: &Reply| {
+        value::after(HEADER, &reply.body)
+            .find(|(kind, _)| *kind == RTA_OIF)
+            .and_then(|(_, value)| value::number(value))
+    };
+    Ok(look_up(socket, address)?.iter().find_map(link))
+}
+
+/// The route that the kernel would take.
+fn look_up(socket: &mut Socket, address: IpAddr) -> Result<Vec<Reply>, NetlinkError> {
     let host = IpNet::from(address);
     let mut message = RouteMessage::default();
     message.header.address_family = family(host);
@@ -154,12 +170,8 @@ pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Net
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
-        Ok(replies) => {
-            let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
-            Ok(replies.iter().any(is_local))
-        }
-        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(false),
-        Err(error) => Err(error),
+        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(Vec::new()),
+        answer => answer,
     }
 }
 
