@@ -3,12 +3,14 @@
 //! ```text
 //!  host-local ─ in this process, the reference plugin's files ─┐
 //!  static     ─ in this process, from the configuration alone  ├─▶ Grant { addresses, routes, dns }
+//!  podnet-ipamd, azure-cns ─ a daemon of the node, by HTTP ────┤
 //!  any other  ─ a plugin of CNI_PATH, executed                 ┘
 //! ```
 //!
 //! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
 //! [`release()`] goes by the record, and by no more of a configuration than it needs.
 
+mod daemon;
 mod delegate;
 mod fixed;
 mod grant;
@@ -24,6 +26,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use daemon::DaemonConfig;
+pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use grant::{Grant, GrantError};
 pub(crate) use release::{collect, release};
@@ -42,6 +46,7 @@ const MEMBER: &str = "ipam";
 pub(crate) enum Ipam {
     HostLocal(HostLocal),
     Static(Fixed),
+    Daemon(Daemon),
     Delegate(Delegate),
 }
 
@@ -53,12 +58,18 @@ impl Ipam {
         match kind(given)?.as_str() {
             "" => Err(ConfigError::Missing {
                 member: "ipam.type",
-                rule: "\"host-local\", \"static\" or the name of an IPAM plugin",
+                rule: "\"host-local\", \"static\", \"podnet-ipamd\", \"azure-cns\" or the name of an IPAM plugin",
             }
             .into()),
             "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
             "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
-            name => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+            name => match Kind::named(name) {
+                Some(kind) => {
+                    let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
+                    Ok(Self::Daemon(daemon))
+                }
+                None => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+            },
         }
     }
 
@@ -67,7 +78,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.has_ipv6(),
             Self::Static(fixed) => fixed.grant().has_ipv6(),
-            Self::Delegate(_) => false,
+            Self::Daemon(_) | Self::Delegate(_) => false,
         }
     }
 
@@ -76,7 +87,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => Some(host_local.routes()),
             Self::Static(fixed) => Some(fixed.grant().routes.clone()),
-            Self::Delegate(_) => None,
+            Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 
@@ -93,6 +104,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.allocate(owner),
             Self::Static(fixed) => Ok(fixed.grant().clone()),
+            Self::Daemon(daemon) => Ok(daemon.allocate(owner)?),
             Self::Delegate(delegate) => Ok(delegate.add(owner)?),
         }
     }
@@ -106,7 +118,7 @@ impl Ipam {
         registry: &Registry,
     ) -> Result<(), Error> {
         match self {
-            Self::HostLocal(_) => Ok(()),
+            Self::HostLocal(_) | Self::Daemon(_) => Ok(()),
             Self::Static(_) | Self::Delegate(_) => grant::ensure_unused(owner, leases, registry),
         }
     }
@@ -116,6 +128,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.check(owner, leases),
             Self::Static(_) => Ok(Vec::new()),
+            Self::Daemon(daemon) => Ok(daemon.check(owner, &host_local::addresses(leases))?),
             Self::Delegate(delegate) => Ok(delegate.check(owner)?),
         }
     }
@@ -125,6 +138,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.release(owner, leases),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.release(owner)?),
             Self::Delegate(delegate) => Ok(delegate.del(owner)?),
         }
     }
@@ -134,7 +148,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.next_gateways(),
             Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
-            Self::Delegate(_) => Vec::new(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
     }
 
@@ -143,6 +157,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.probe(),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.probe()?),
             Self::Delegate(delegate) => Ok(delegate.status()?),
         }
     }
@@ -151,7 +166,7 @@ impl Ipam {
     pub(crate) fn data_dir(&self) -> Option<&std::path::Path> {
         match self {
             Self::HostLocal(host_local) => Some(host_local.data_dir()),
-            Self::Static(_) | Self::Delegate(_) => None,
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 }
@@ -168,6 +183,7 @@ pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
     match kind(Some(given)).as_deref() {
         Ok("host-local") => found::<IpamConfig>(given),
         Ok("static") => found::<FixedConfig>(given),
+        Ok(name) if Kind::named(name).is_some() => found::<DaemonConfig>(given),
         _ => Default::default(),
     }
 }

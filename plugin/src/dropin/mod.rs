@@ -4,13 +4,15 @@
 //! Each takes that plugin's configuration and gives its results. What it leaves in the kernel and on disk, that plugin's
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
 
+mod podnet_ipam;
+
 use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 0] = [];
+const PLUGINS: [&dyn Plugin; 1] = [&podnet_ipam::PodnetIpam];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
 ///
