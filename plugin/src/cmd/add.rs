@@ -162,11 +162,7 @@ fn warn_of_promiscuity(hairpin: Hairpin) {
 /// Writes the record of a new attachment; a second ADD ends here.
 pub(crate) fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
     registry.claim(owner.id(), record).map_err(|error| match error {
-        RecordError::Exists(_) => Error::Exists {
-            network: owner.network().to_owned(),
-            container: owner.container().to_owned(),
-            ifname: owner.ifname().to_owned(),
-        },
+        RecordError::Exists(_) => Error::exists(owner),
         error => error.into(),
     })
 }

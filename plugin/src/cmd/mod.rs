@@ -111,7 +111,7 @@ fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
     Ok(attachment.ifname.as_str().parse()?)
 }
 
-/// The key of the attachment.
+/// Whom everything of the attachment belongs to.
 pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)

@@ -14,8 +14,9 @@ use podnet_cni::{AddResult, Args, Attachment, Interface, IpConfig, Network};
 use podnet_datapath::Owner;
 use serde_json::Value;
 
+use super::{ready, removed, taken_back};
 use crate::cmd::{claim, owner, pod_of};
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::ipam::{Daemon, Offer, Style};
 use crate::plugin::Plugin;
 use crate::record::{Entry, Record, RecordError, Registry};
@@ -44,11 +45,11 @@ impl Plugin for PodnetIpam {
         let answer = daemon.request(&owner).map_err(Error::from).and_then(|offer| {
             let result = result(&offer).to_json(network.version);
             result.map_err(|error| {
-                warn_of(daemon.release(&owner));
+                taken_back(daemon.release(&owner).map_err(Error::from));
                 error.into()
             })
         });
-        answer.inspect_err(|_| warn_of(entry.remove()))
+        answer.inspect_err(|_| taken_back(entry.remove().map_err(Error::from)))
     }
 
     fn check(&self, attachment: &Attachment, _netns: &str) -> Result<(), Error> {
@@ -87,12 +88,12 @@ impl Plugin for PodnetIpam {
                 errors.extend(release(&owner, Some(entry), &network.config).err());
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(errors)) }
+        removed(errors)
     }
 
     fn status(&self, network: &Network) -> Result<(), Error> {
         let daemon = daemon(&network.config, &Args::default())?;
-        daemon.probe().map_err(|error| Error::NotReady(Box::new(error.into())))
+        ready(|| Ok(daemon.probe()?))
     }
 }
 
@@ -122,12 +123,5 @@ fn result(offer: &Offer) -> AddResult {
         ips: ips.collect(),
         interfaces: offer.mac.iter().map(interface).collect(),
         ..AddResult::default()
-    }
-}
-
-/// What cannot be taken back after a failure is left to the DEL that the caller owes.
-fn warn_of<E: std::error::Error + 'static>(result: Result<(), E>) {
-    if let Err(error) = result {
-        tracing::warn!(error = chain(&error), "after a failed ADD");
     }
 }
