@@ -93,7 +93,7 @@ fn the_daemons_routes_come_before_the_configured_ones() {
         ]
     );
     pod.routes = Some(vec![route("10.1.0.0", "")]);
-    assert_eq!(read(vec![routed]), Err(malformed("Routes.IPAddress", "10.1.0.0")));
+    assert_eq!(read(vec![pod]), Err(malformed("Routes.IPAddress", "10.1.0.0")));
 }
 
 #[test]
