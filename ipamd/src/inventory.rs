@@ -5,6 +5,7 @@
 //! address.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -34,7 +35,7 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Its name: on the wire, the network container's.
-    pub id: String,
+    pub id: Arc<str>,
     /// The subnet, without host bits.
     pub subnet: IpNet,
     /// The gateway, where the network has one that pods must know.

@@ -1,6 +1,3 @@
 //! The address daemon: owns the node's pool of addresses.
 
-mod config;
-mod inventory;
-
 fn main() {}

@@ -217,7 +217,7 @@ fn check(
             inventory.host = Host { address: node, subnet: Some(subnet.value), gateway: family.gateway };
         }
         inventory.networks.push(Network {
-            id: if is_v6(subnet.value) { "static-v6" } else { "static" }.to_owned(),
+            id: if is_v6(subnet.value) { "static-v6" } else { "static" }.into(),
             subnet: subnet.value,
             gateway: family.gateway,
             blocks: family.blocks.iter().map(|block| Block::of(block.value)).collect(),

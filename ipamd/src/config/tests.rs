@@ -87,7 +87,7 @@ fn what_is_no_document_is_named_with_its_line() {
     assert!(open.len() == 1 && open[0].contains(": is neither YAML nor JSON: "), "{open:?}");
     let twice = problems("state: /a\nstate: /b\n");
     assert!(twice[0].starts_with("line 2"), "{twice:?}");
-    assert_eq!(problems("- a\n")[0], "line 1: a list is no map");
+    assert!(problems("- a\n").contains(&"line 1: a list is no map".to_owned()));
     assert_eq!(problems(""), ["source: is missing: it says where the node's addresses come from"]);
 }
 

@@ -8,7 +8,7 @@ fn net(text: &str) -> IpNet {
 
 fn with_blocks(blocks: &[&str]) -> Inventory {
     let network = Network {
-        id: "n".to_owned(),
+        id: "n".into(),
         subnet: net("10.224.0.0/16"),
         gateway: Some("10.224.0.1".parse().unwrap()),
         blocks: blocks.iter().map(|block| Block::of(net(block))).collect(),
