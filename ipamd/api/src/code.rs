@@ -47,6 +47,8 @@ codes! {
     INVALID_REQUEST = 23, "InvalidRequest";
     /// The records contradict each other.
     INCONSISTENT_IP_CONFIG_STATE = 29, "InconsistentIPConfigState";
+    /// The network is being programmed.
+    NC_PROGRAM_PENDING = 31, "NetworkContainerVfpProgramPending";
     /// No address: the pool is empty, or what was asked for is taken.
     FAILED_TO_ALLOCATE_IP_CONFIG = 32, "FailedToAllocateIpConfig";
     /// The request does not say which pod it is for.

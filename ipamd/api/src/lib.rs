@@ -11,6 +11,8 @@
 //! - [`endpoint`] and [`debug`] are what the daemon tells of its state.
 //! - [`decode`] reads members in any letter case, as Go does; replies are written with the names and in the order of CNS's
 //!   own, since clients were written against those.
+//! - [`client`] speaks it without a runtime, for a process that lives some milliseconds.
+//! - [`intent`] is a release that waits on disk for a daemon that is away.
 //!
 //! A logical error is an answer like any other: HTTP status 200, with a [`ReturnCode`] in the body and its name in the header
 //! [`RETURN_CODE_HEADER`].
@@ -19,9 +21,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 mod code;
 pub mod debug;
 pub mod endpoint;
+pub mod intent;
 pub mod path;
 mod pod;
 mod reply;

@@ -18,7 +18,7 @@ pub(crate) fn del(attachment: &Attachment, netns: Option<&str>) -> Result<(), Er
 }
 
 /// Removes the attachment by its key.
-pub(super) fn remove_attachment(attachment: &Attachment) -> Result<(), Error> {
+fn remove_attachment(attachment: &Attachment) -> Result<(), Error> {
     let owner = owner(attachment);
     let mut errors = Vec::new();
     let registry = Registry::open().unwrap_or_else(|error| {
