@@ -1,1 +1,3 @@
 mod assigning;
+mod model;
+mod supply;
