@@ -189,3 +189,6 @@ fn grow(to: i64) -> Step {
 fn shrink(by: i64, all: bool) -> Step {
     u32::try_from(by).map_or(Step::Keep, |by| Step::Shrink { by, all })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{Attachment, Event, Identity, Key, Offer, Pool, Refused, Request, Settings};
+use crate::{Attachment, Event, Family, Identity, Key, Offer, Pool, Refused, Request, Settings};
 
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -11,6 +11,11 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// The usual ones with another cool-down, in seconds.
+pub(crate) fn settings(cool_down: u64) -> Settings {
+    Settings { cool_down: secs(cool_down), ..Settings::default() }
 }
 
 pub(crate) fn offer(block: &str) -> Offer {
@@ -66,10 +71,36 @@ impl Recorded {
         self.pool.release(&key(container), now, &mut self.events);
     }
 
-    /// The pool that the events lead to.
-    pub(crate) fn replayed(&self) -> Pool {
-        let (pool, conflicts) = Pool::replay(*self.pool.settings(), self.events.iter().cloned());
+    /// The pool that the events lead to, at a time.
+    pub(crate) fn replayed(&self, now: Duration) -> Pool {
+        let (mut pool, conflicts) = Pool::replay(*self.pool.settings(), self.events.iter().cloned());
         assert_eq!(conflicts, []);
+        pool.tick(now);
         pool
+    }
+
+    /// The pool that its snapshot leads to, at a time.
+    pub(crate) fn restored(&self, now: Duration) -> Pool {
+        let (mut pool, conflicts) = Pool::replay(*self.pool.settings(), self.pool.snapshot());
+        assert_eq!(conflicts, []);
+        pool.tick(now);
+        pool
+    }
+
+    /// Asserts that nobody could tell the other pool from this one.
+    pub(crate) fn assert_same(&self, other: &Pool) {
+        let addresses =
+            |pool: &Pool| pool.addresses().map(|(address, slot)| (address, slot.clone())).collect::<Vec<_>>();
+        assert_eq!(addresses(other), addresses(&self.pool));
+        let holders = |pool: &Pool| {
+            let mut holders: Vec<_> = pool.holders().map(|holder| format!("{holder:?}")).collect();
+            holders.sort();
+            holders
+        };
+        assert_eq!(holders(other), holders(&self.pool));
+        for family in Family::ALL {
+            assert_eq!(other.counts(family), self.pool.counts(family));
+        }
+        assert_eq!(other.requested(), self.pool.requested());
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::attachment::Key;
 
 /// How long a request may be under way.
-pub(crate) const LIFETIME: Duration = Duration::from_mins(1);
+const LIFETIME: Duration = Duration::from_mins(1);
 
 /// How many are remembered; the oldest go first.
-pub(crate) const MOST: usize = 4096;
+const MOST: usize = 4096;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tombstones {
@@ -51,9 +51,7 @@ impl Tombstones {
             }
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.by_age.len()
-    }
 }
+
+#[cfg(test)]
+mod tests;

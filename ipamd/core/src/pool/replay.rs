@@ -1,25 +1,33 @@
 //! A pool from its events.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::{Pool, Settings};
 use crate::attachment::Key;
 use crate::block;
 use crate::event::Event;
 use crate::holders::{Found, Holder};
-use crate::slot::Holding;
+use crate::slot::{Holding, Slot};
 
-/// Two attachments claim one address. The earlier one keeps it; the later one is not in the pool.
+/// A claim that contradicts an earlier one, which stays. The later one is not in the pool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{claimant} has {address}, which {holder} holds")]
-pub struct Conflict {
-    /// The address.
-    pub address: IpAddr,
-    /// Who came first.
-    pub holder: Key,
-    /// Who came second.
-    pub claimant: Key,
+pub enum Conflict {
+    /// Two attachments, one address.
+    #[error("{claimant} has {address}, which {holder} holds")]
+    TwoOwners {
+        /// The address.
+        address: IpAddr,
+        /// Who came first.
+        holder: Key,
+        /// Who came second.
+        claimant: Key,
+    },
+    /// One attachment twice, with different addresses.
+    #[error("{claimant} has other addresses than those it holds")]
+    TwoClaims {
+        /// Who.
+        claimant: Key,
+    },
 }
 
 impl Pool {
@@ -33,13 +41,14 @@ impl Pool {
 
     fn apply(&mut self, event: Event) -> Result<(), Conflict> {
         match event {
+            // Whether an address had cooled down decides whether it was still here.
             Event::Offered { container, block, programmed, at } => {
+                self.tick(at);
                 for address in block::addresses(&block) {
                     self.take_in(address, &container, programmed, at);
                 }
             }
             Event::Withdrawn { block, at } => {
-                // Whether an address had cooled down decides whether it went at once.
                 self.tick(at);
                 for address in block::addresses(&block) {
                     self.let_go(address);
@@ -64,18 +73,15 @@ impl Pool {
     /// Whether nobody else holds any of the addresses, and the attachment none.
     pub(super) fn unclaimed(&self, claim: &Holder) -> Result<(), Conflict> {
         let claimant = claim.attachment.key();
-        let held_by = |address| self.table.get(address)?.attachment().map(Arc::clone);
         for address in claim.addresses.iter() {
-            if let Some(holder) = held_by(address) {
-                return Err(Conflict { address, holder: holder.key().clone(), claimant: claimant.clone() });
+            if let Some(attachment) = self.table.get(address).and_then(Slot::attachment) {
+                let holder = attachment.key().clone();
+                return Err(Conflict::TwoOwners { address, holder, claimant: claimant.clone() });
             }
         }
         match self.holders.find(claimant) {
             Found::One(holder) if holder.attachment.key() == claimant => {
-                let address = holder.addresses.iter().next();
-                address.map_or(Ok(()), |address| {
-                    Err(Conflict { address, holder: claimant.clone(), claimant: claimant.clone() })
-                })
+                Err(Conflict::TwoClaims { claimant: claimant.clone() })
             }
             _ => Ok(()),
         }

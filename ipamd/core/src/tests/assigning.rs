@@ -48,8 +48,7 @@ fn dual_stack_is_all_or_nothing() {
 #[test]
 fn the_longest_unused_address_comes_first_and_a_cooling_one_only_if_there_is_no_other() {
     let mut node = single();
-    let assign =
-        |node: &mut Recorded, container: &str, now| node.assign(container, secs(now)).unwrap()[0];
+    let assign = |node: &mut Recorded, container: &str, now| node.assign(container, secs(now)).unwrap()[0];
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|container| assign(&mut node, container, 1));
     for (container, now) in [("c", 10), ("a", 20), ("b", 35)] {
         node.release(container, secs(now));
