@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 pub use error::ClientError;
 pub use server::{Server, ServerError};
 
+use crate::endpoint::EndpointReply;
 use crate::{
     CONTENT_TYPE, IpConfigReply, IpConfigRequest, IpConfigsReply, IpConfigsRequest, Response, decode, encode,
     path,
@@ -67,6 +68,15 @@ impl Client {
         self.accept(path::RELEASE_IP_CONFIGS, &reply.response)
     }
 
+    /// What the server knows of a container's interfaces. The return code says whether it keeps that, and whether it has
+    /// any.
+    ///
+    /// # Arguments
+    /// `container`: the sandbox's ID, of letters, digits, `_`, `.` and `-`.
+    pub fn endpoint(&self, container: &str) -> Result<EndpointReply, ClientError> {
+        self.get(&format!("{}{container}", path::ENDPOINTS))
+    }
+
     /// Whether the server can serve an ADD now: [`ClientError::Status`] has its reason where not. A server without such a
     /// page is ready when it listens.
     pub fn ready(&self) -> Result<(), ClientError> {
@@ -82,8 +92,16 @@ impl Client {
         path: &str,
         question: &Q,
     ) -> Result<A, ClientError> {
-        let body = self.call("POST", path, &encode(question))?;
-        decode(&body).map_err(|source| ClientError::Body {
+        self.read(path, &self.call("POST", path, &encode(question))?)
+    }
+
+    /// Asks without a body and reads the answer's.
+    pub fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
+        self.read(path, &self.call("GET", path, &[])?)
+    }
+
+    fn read<A: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<A, ClientError> {
+        decode(body).map_err(|source| ClientError::Body {
             server: self.server.clone(),
             path: path.to_owned(),
             source,

@@ -9,7 +9,9 @@ mod taken;
 
 use std::io::Read;
 
-use podnet_cni::{Attachment, Environment, Network, Request, Version, VersionReply};
+pub(crate) use add::claim;
+
+use podnet_cni::{Args, Attachment, Environment, Network, Request, Version, VersionReply};
 use podnet_datapath::{LinkName, Netns, Owner};
 
 use crate::error::{Error, chain};
@@ -109,9 +111,16 @@ fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
     Ok(attachment.ifname.as_str().parse()?)
 }
 
-fn owner(attachment: &Attachment) -> Owner {
+/// Whom everything of the attachment belongs to.
+pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)
+}
+
+/// The pod as people name it, where the runtime says it.
+pub(crate) fn pod_of(args: &Args) -> Option<String> {
+    let (namespace, name) = args.pod_namespace.as_ref().zip(args.pod_name.as_ref())?;
+    Some(format!("{namespace}/{name}"))
 }
 
 /// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its

@@ -66,6 +66,11 @@ impl ClientError {
         matches!(self, Self::Lost { .. } | Self::Body { .. } | Self::Status { .. })
     }
 
+    /// Whether the server can not have taken notice for good: it was not reached, gave no answer, or failed itself.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Lost { .. } | Self::Status { status: 500.., .. })
+    }
+
     /// Whether the server could not be asked at all, or not to the end: it is away, restarting or stuck.
     pub fn is_absence(&self) -> bool {
         match self {
