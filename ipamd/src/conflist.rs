@@ -64,13 +64,15 @@ pub fn write(conflist: &Conflist, config: &Config) -> Result<(), ConflistError> 
         fs::create_dir_all(directory).map_err(file("create the directory of", path))?;
     }
     let outside = outside_of(path);
-    place(&outside, path, &text).or_else(|error| {
-        if error.kind() == io::ErrorKind::CrossesDevices {
-            place(&path.with_extension("new"), path, &text)
-        } else {
-            Err(error)
-        }
-    }).map_err(file("write", path))
+    place(&outside, path, &text)
+        .or_else(|error| {
+            if error.kind() == io::ErrorKind::CrossesDevices {
+                place(&path.with_extension("new"), path, &text)
+            } else {
+                Err(error)
+            }
+        })
+        .map_err(file("write", path))
 }
 
 /// Beside the watched directory.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::inventory::{Inventory, InventoryError};
@@ -95,25 +96,27 @@ pub enum SourceError {
 pub type Report = Result<Inventory, SourceError>;
 
 /// Starts the configured source. It ends when nobody listens any more.
-pub fn start(config: &config::Source, reports: mpsc::Sender<Report>, needs: watch::Receiver<Needs>) {
+pub fn start(
+    config: &config::Source,
+    reports: mpsc::Sender<Report>,
+    needs: watch::Receiver<Needs>,
+) -> JoinHandle<()> {
     match config.clone() {
-        config::Source::Static(inventory) => {
-            tokio::spawn(run(Fixed(Some(inventory)), reports, needs));
-        }
+        config::Source::Static(inventory) => tokio::spawn(run(Fixed(Some(inventory)), reports, needs)),
         config::Source::Wireserver(poll) => {
-            tokio::spawn(run(poll::Polled::new(poll, &[], wireserver::parse), reports, needs));
+            tokio::spawn(run(poll::Polled::new(poll, &[], wireserver::parse), reports, needs))
         }
         config::Source::Imds(poll) => {
             let source = poll::Polled::new(poll, &[("Metadata", "true")], imds::parse);
-            tokio::spawn(run(source, reports, needs));
+            tokio::spawn(run(source, reports, needs))
         }
         config::Source::PodCidr(addresses) => {
             let feed = feed::File::new(addresses.file);
-            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs));
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs))
         }
         config::Source::NodeNetworkConfig { file } => {
             let feed = feed::File::new(file);
-            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs));
+            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs))
         }
     }
 }

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
@@ -31,6 +31,10 @@ pub use peer::Peer;
 
 /// What is sent back: always complete, so that its length is known.
 pub type Answer = Response<Full<Bytes>>;
+
+/// When a request's head was complete; in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival(pub Instant);
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +144,8 @@ async fn connection<H, F>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.request).max_buf_size(64 * 1024);
+    // As clients of the contract were recorded: `Cns_return_code`.
+    builder.title_case_headers(true);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A connection that breaks concerns the client alone, and it knows.
     tokio::select! {
@@ -153,7 +159,8 @@ async fn connection<H, F>(
 
 /// The request with its whole body, or the answer that says why there is none.
 async fn complete(request: Request<Incoming>, limits: Limits) -> Result<Request<Bytes>, Answer> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(Arrival(Instant::now()));
     let too_large = || {
         let says = format!("the body is larger than {} bytes\n", limits.body);
         closing(text(StatusCode::PAYLOAD_TOO_LARGE, says))

@@ -23,4 +23,3 @@ pub mod watch;
 
 pub use chain::Chain;
 pub use operations::Readiness;
-pub use prometheus_client as prometheus;

@@ -52,6 +52,17 @@ const WIRESERVER: &str = "http://168.63.129.16/machine/plugins?comp=nmagent&type
 const IMDS: &str = "http://169.254.169.254/metadata/instance/network?api-version=2021-02-01&format=json";
 
 impl Source {
+    /// As the configuration calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Static(_) => "static",
+            Self::Wireserver(_) => "wireserver",
+            Self::Imds(_) => "imds",
+            Self::PodCidr(_) => "podCIDR",
+            Self::NodeNetworkConfig { .. } => "nodeNetworkConfig",
+        }
+    }
+
     pub(super) fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
         let Some(node) = parent.node("source") else {
             let says = "is missing: it says where the node's addresses come from".to_owned();

@@ -36,11 +36,14 @@ pub(super) fn is_for_us(uri: &Uri, headers: &HeaderMap) -> bool {
 
 fn is_loopback_name(host: &str) -> bool {
     let without_port = match host.rsplit_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() && (!name.contains(':') || name.ends_with(']')) => name,
+        Some((name, port)) if port.parse::<u16>().is_ok() && (!name.contains(':') || name.ends_with(']')) => {
+            name
+        }
         _ => host,
     };
     let bare = without_port.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `SOCK_DIAG_BY_FAMILY`, linux/sock_diag.h.
@@ -58,8 +61,7 @@ const QUESTION: usize = HEADER + 56;
 /// The user who owns the socket whose own address is `own` and whose peer is `peer`.
 fn owner(own: SocketAddr, peer: SocketAddr) -> io::Result<u32> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let netlink =
-        socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
+    let netlink = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
     let question = question(own, peer);
     sendto(netlink.as_raw_fd(), &question, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     // The kernel has answered by the time sendto(2) returns.
@@ -139,7 +141,10 @@ mod tests {
     #[test]
     fn only_root_and_those_who_are_named_are_admitted() {
         assert!(admit(&Peer::Unix { uid: 0 }, &[]).is_ok());
-        assert!(admit(&Peer::Unix { uid: 1000 }, &[1000]).is_err(), "the socket is root's whatever TCP allows");
+        assert!(
+            admit(&Peer::Unix { uid: 1000 }, &[1000]).is_err(),
+            "the socket is root's whatever TCP allows"
+        );
         let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
         assert!(admit(&Peer::Tcp { remote: address, local: address }, &[0]).is_err());
     }
@@ -149,8 +154,14 @@ mod tests {
         for ours in ["localhost", "LOCALHOST:10090", "127.0.0.1:10090", "127.1.2.3", "[::1]:10090", "::1"] {
             assert!(is_loopback_name(ours), "{ours}");
         }
-        for foreign in ["evil.example", "evil.example:10090", "10.224.0.4:10090", "localhost.evil.example", "", "[::2]:1"]
-        {
+        for foreign in [
+            "evil.example",
+            "evil.example:10090",
+            "10.224.0.4:10090",
+            "localhost.evil.example",
+            "",
+            "[::2]:1",
+        ] {
             assert!(!is_loopback_name(foreign), "{foreign}");
         }
     }

@@ -1,5 +1,3 @@
 mod assigning;
-mod churn;
 mod model;
-mod resizing;
 mod supply;

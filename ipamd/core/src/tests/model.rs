@@ -238,7 +238,8 @@ proptest! {
             node.pool.tick(model.now);
             agree(&node.pool, &model);
         }
-        for again in [node.replayed(model.now), node.restored(model.now)] {
+        for mut again in [node.replayed(), node.restored()] {
+            again.tick(model.now);
             node.assert_same(&again);
         }
     }
