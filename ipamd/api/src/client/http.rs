@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 /// The longest head of an answer, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// The longest body of an answer, in bytes.
-const MAX_ANSWER: usize = 1 << 20;
+/// The longest body of an answer, in bytes: all that a daemon tells of a pool of the largest size.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
