@@ -7,6 +7,8 @@ mod chains;
 mod check;
 mod cnitool;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
 mod exchange;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         scale::cases(),
         crash::cases(),
         ipam::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
