@@ -106,7 +106,7 @@ pub fn release(socket: &Path, whose: &Whose) -> Result<String, AdminError> {
     for pod in held {
         client.release_ips(&request(pod))?;
         let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
-        said += &format!("{}: released by {}/{}\n", addresses.join(" "), pod.namespace, pod.pod);
+        said.extend([&*addresses.join(" "), ": released by ", &pod.namespace, "/", &pod.pod, "\n"]);
     }
     Ok(said)
 }

@@ -261,7 +261,7 @@ fn conflist_path(node: &Node) -> Result<PathBuf, String> {
     if path.extension().is_some_and(|extension| extension == "conflist") {
         Ok(path)
     } else {
-        Err(format!("{path:?} does not end in .conflist: no container runtime would read it"))
+        Err(format!("{} does not end in .conflist: no container runtime would read it", path.display()))
     }
 }
 

@@ -245,6 +245,6 @@ async fn changed(watch: &mut Option<DirectoryWatch>) {
         None => false,
     };
     if !heard {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

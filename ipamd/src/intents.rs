@@ -60,8 +60,8 @@ impl Applier {
     pub async fn apply(&self, directory: &Path) {
         let (applier, directory) = (self.clone(), directory.to_owned());
         // Intents are locked, and whoever has the lock may be slow.
-        let applied = tokio::task::spawn_blocking(move || applier.apply_and_wait(&directory)).await;
-        if let Err(error) = applied {
+        let done = tokio::task::spawn_blocking(move || applier.apply_and_wait(&directory)).await;
+        if let Err(error) = done {
             tracing::error!(%error, "the release intents were not applied");
         }
     }

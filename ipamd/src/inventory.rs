@@ -144,10 +144,10 @@ impl Inventory {
             let of_error =
                 |block: &Block| matches!(error, InventoryError::Overlap { block: it, .. } if it == block.net);
             let networks = self.networks.iter().enumerate();
-            let place = networks.filter_map(|(at, network)| {
+            let mut places = networks.filter_map(|(at, network)| {
                 network.blocks.iter().rposition(of_error).map(|index| (at, index))
             });
-            faults.push((place.last(), error));
+            faults.push((places.next_back(), error));
         }
         faults
     }

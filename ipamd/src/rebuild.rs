@@ -78,7 +78,7 @@ pub fn from_records(directory: &Path, socket: &Path) -> Vec<Holder> {
         match read(&path) {
             Ok(record) => holders.extend(record.holder(socket)),
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "a record of the plugin cannot be read")
+                tracing::warn!(path = %path.display(), %error, "a record of the plugin cannot be read");
             }
         }
     }
@@ -137,8 +137,8 @@ pub fn from_kernel(root: &Path) -> Vec<Holder> {
 }
 
 /// A line of /proc/net/route (`net/ipv4/fib_trie.c`) that leads to one host.
-fn parse_route(line: &str) -> Option<(&str, IpAddr)> {
-    let mut fields = line.split_whitespace();
+fn parse_route(row: &str) -> Option<(&str, IpAddr)> {
+    let mut fields = row.split_whitespace();
     let (link, destination) = (fields.next()?, fields.next()?);
     let mask = fields.nth(5)?;
     // As the machine has the number in memory.
@@ -147,8 +147,8 @@ fn parse_route(line: &str) -> Option<(&str, IpAddr)> {
 }
 
 /// A line of /`proc/net/ipv6_route` (`net/ipv6/route.c`) that leads to one host.
-fn parse_route6(line: &str) -> Option<(&str, IpAddr)> {
-    let mut fields = line.split_whitespace();
+fn parse_route6(row: &str) -> Option<(&str, IpAddr)> {
+    let mut fields = row.split_whitespace();
     let (destination, length) = (fields.next()?, fields.next()?);
     let link = fields.last()?;
     let address = u128::from_str_radix(destination, 16).ok()?;

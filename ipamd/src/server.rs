@@ -16,7 +16,7 @@ use podnet_daemon_kit::operations::Operations;
 use podnet_ipam_api::{CONTENT_TYPE, RETURN_CODE_HEADER, Response, ReturnCode, encode, path};
 use serde::Serialize;
 
-use crate::actor::Handle;
+use crate::actor::{Actor, Handle};
 use crate::metrics::{Metrics, RequestLabels};
 
 mod addresses;
@@ -124,7 +124,7 @@ impl Server {
             return page::answer(&self, request.method()).await;
         }
         if path == "/metrics"
-            && let Ok(figures) = self.actor.look(|actor| actor.figures()).await
+            && let Ok(figures) = self.actor.look(Actor::figures).await
         {
             self.metrics.set_figures(figures);
         }

@@ -5,10 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use podnet_netns_tests::cnitool::Cnitool;
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
-use podnet_netns_tests::ipamd::{self, Ipamd, SOCKET};
+use podnet_netns_tests::ipamd::{self, Ipamd};
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::reply::{self, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
@@ -56,6 +57,10 @@ fn podnet_alone(name: &str, body: fn() -> Outcome) -> Case {
 const COUNT: u8 = 8;
 const FIRST: u8 = 16;
 
+/// The daemon's folder. Not in podnet's own, which snapshots look at.
+const FOLDER: &str = "/run/ipamd";
+const SOCKET: &str = "/run/ipamd/state/ipamd.sock";
+
 /// Where the links to podnet are.
 const LINKS: &str = "/run/plugins";
 
@@ -84,7 +89,14 @@ fn links() -> Result<PathBuf, Failure> {
 }
 
 fn start(scene: Scene) -> Result<Ipamd, Failure> {
-    Ipamd::start(&ipamd::config(scene.family, FIRST, COUNT))
+    start_with(&ipamd::pool(scene.family, FIRST, COUNT))
+}
+
+fn start_with(config: &str) -> Result<Ipamd, Failure> {
+    fs::create_dir_all(FOLDER)?;
+    let daemon = Ipamd::start(Path::new(FOLDER), config)?;
+    daemon.ready()?;
+    Ok(daemon)
 }
 
 fn failed_add(network: &Network, pod: &Pod) -> Result<CniError, Failure> {
@@ -141,7 +153,7 @@ fn pods_have_addresses(scene: Scene) -> Outcome {
 
 fn without_its_daemon(scene: Scene) -> Outcome {
     let network = network(scene)?;
-    let mut daemon = start(scene)?;
+    let daemon = start(scene)?;
     table::settle(&network)?;
     daemon.stop()?;
     let before = Snapshot::take()?;
@@ -156,35 +168,35 @@ fn without_its_daemon(scene: Scene) -> Outcome {
 
 fn a_del_is_made_up_for(scene: Scene) -> Outcome {
     let network = network(scene)?;
-    let mut daemon = start(scene)?;
+    let daemon = start(scene)?;
     table::settle(&network)?;
     let before = Snapshot::take()?;
     let pods = [Pod::create("a")?, Pod::create("b")?];
     for pod in &pods {
         network.add(pod)?;
     }
-    daemon.kill()?;
+    drop(daemon);
     for pod in &pods {
         network.del(pod, None)?;
         network.del(pod, None)?;
     }
     before.ensure_unchanged("DEL without daemon")?;
-    daemon.start_again()?;
+    let daemon = start(scene)?;
     soon_nobody_has_any(&daemon)
 }
 
 fn an_intent_does_not_free_a_later_add(scene: Scene) -> Outcome {
     let network = network(scene)?;
-    let mut daemon = start(scene)?;
+    let daemon = start(scene)?;
     let pod = Pod::create("a")?;
     network.add(&pod)?;
     daemon.stop()?;
     network.del(&pod, None)?;
-    daemon.start_again()?;
+    let daemon = start(scene)?;
     let added = network.add(&pod)?;
     // Whatever waits is applied before the next start is over.
     daemon.stop()?;
-    daemon.start_again()?;
+    let daemon = start(scene)?;
     let assigned = daemon.assigned()?;
     ensure_eq!(assigned.len(), added.addresses()?.len(), "addresses of the live pod, {assigned:?}");
     network.check(&pod, &added)
@@ -192,7 +204,7 @@ fn an_intent_does_not_free_a_later_add(scene: Scene) -> Outcome {
 
 fn an_intent_of_another_pool_stays(scene: Scene) -> Outcome {
     let network = network(scene)?;
-    let mut daemon = start(scene)?;
+    let daemon = start(scene)?;
     let pod = Pod::create("a")?;
     network.add(&pod)?;
     daemon.stop()?;
@@ -205,9 +217,11 @@ fn an_intent_of_another_pool_stays(scene: Scene) -> Outcome {
         Ok(names.into_iter().filter(|name| name != "pool" && !name.starts_with('.')).collect())
     };
     ensure_eq!(waiting()?.len(), 1, "intents without daemon");
-    let mut config = ipamd::config(scene.family, FIRST, COUNT);
-    config["state"] = "/run/other-state".into();
-    let mut other = Ipamd::start(&config)?;
+    let folder = Path::new("/run/other");
+    fs::create_dir(folder)?;
+    let config = format!("listen: {{socket: {SOCKET}}}\n{}", ipamd::pool(scene.family, FIRST, COUNT));
+    let other = Ipamd::start_at(Path::new(SOCKET), folder, &config)?;
+    other.ready()?;
     let next = Pod::create("b")?;
     network.add(&next)?;
     ensure_eq!(waiting()?.len(), 1, "intents of the first pool, with another daemon in its place");
@@ -225,14 +239,14 @@ fn a_daemon_that_does_not_answer(scene: Scene) -> Outcome {
     let before = Snapshot::take()?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
     network.add(&a)?;
-    daemon.freeze()?;
+    daemon.signal(Signal::SIGSTOP)?;
     let begin = Instant::now();
     let error = failed_add(&network, &b)?;
     ensure!(begin.elapsed() < Duration::from_millis(1500), "the failure took {:?}", begin.elapsed());
     ensure_eq!(error.code, 11, "code of {error:?}");
     network.del(&a, None)?;
     leaves_nothing(scene, &before)?;
-    daemon.thaw()?;
+    daemon.signal(Signal::SIGCONT)?;
     // What it did not answer it may have done: the intents see to it.
     soon_nobody_has_any(&daemon)
 }
@@ -304,13 +318,13 @@ fn gc_releases(scene: Scene) -> Outcome {
 
 fn status_is_the_daemons(scene: Scene) -> Outcome {
     let network = network(scene)?;
-    let mut daemon = start(scene)?;
+    let daemon = start(scene)?;
     reply::silence(network.call("STATUS", None, &[])?)?;
     daemon.stop()?;
     let error = reply::error(&network.call("STATUS", None, &[])?)?;
     ensure_eq!(error.code, 50, "code of {error:?}");
     ensure!(error.names(SOCKET), "{error:?}");
-    daemon.start_again()?;
+    let _daemon = start(scene)?;
     reply::silence(network.call("STATUS", None, &[])?)
 }
 
@@ -329,11 +343,11 @@ fn a_socket_of_others(scene: Scene) -> Outcome {
 /// A bridge must hold the gateway's address. podnet-ipam names none where the daemon does not, and the reference bridge then
 /// takes the first address of the subnet.
 fn a_pool_without_gateway(scene: Scene) -> Outcome {
-    let mut config = ipamd::config(scene.family, FIRST, COUNT);
+    let mut source = ipamd::source(scene.family, FIRST, COUNT);
     for member in ["gateway", "gatewayV6"] {
-        config["source"].as_object_mut().doing("a source")?.remove(member);
+        source.as_object_mut().doing("a source")?.remove(member);
     }
-    let daemon = Ipamd::start(&config)?;
+    let daemon = start_with(&format!("source: {source}\n"))?;
     let network = network(scene)?;
     let pod = Pod::create("a")?;
     if scene.subject == Subject::Reference {
@@ -349,10 +363,12 @@ fn a_pool_without_gateway(scene: Scene) -> Outcome {
 fn cnitool_with_the_shipped_list() -> Outcome {
     let file = tools::workspace().join("conf/kubenet-ipamd.conflist");
     let list: Value = serde_json::from_str(&fs::read_to_string(&file).doing(file.display())?)?;
-    let mut config = ipamd::config(Family::V4, FIRST, COUNT);
-    config["state"] = "/run/podnet".into();
-    config["listen"] = json!({});
-    let daemon = Ipamd::start(&config)?;
+    fs::create_dir(FOLDER)?;
+    let socket = Path::new("/run/podnet/ipamd.sock");
+    let config =
+        format!("listen: {{socket: {}}}\n{}", socket.display(), ipamd::pool(Family::V4, FIRST, COUNT));
+    let daemon = Ipamd::start_at(socket, Path::new(FOLDER), &config)?;
+    daemon.ready()?;
     for version in [CnitoolVersion::V1_3_0, CnitoolVersion::V1_3_1] {
         let tool = Cnitool::load(version, &list, &Subject::Podnet.folder()?)?;
         let pod = Pod::create("a")?;
@@ -370,7 +386,7 @@ fn cnitool_with_the_shipped_list() -> Outcome {
 
 /// As an interface plugin calls it, one that passes GC on.
 fn podnet_ipam_by_itself() -> Outcome {
-    let daemon = Ipamd::start(&ipamd::config(Family::Dual, FIRST, COUNT))?;
+    let daemon = start_with(&ipamd::pool(Family::Dual, FIRST, COUNT))?;
     let entry = json!({"type": "podnet-ipam", "ipam": {"type": "podnet-ipam", "socket": SOCKET}});
     let network = |name: &str| {
         let (version, plugins) = ("1.1.0".to_owned(), vec![entry.clone()]);
@@ -410,9 +426,8 @@ fn cns() -> Result<Network, Failure> {
 }
 
 fn a_cns_over_tcp() -> Outcome {
-    let mut config = ipamd::config(Family::V4, FIRST, COUNT);
-    config["listen"]["http"] = "127.0.0.1:10090".into();
-    let daemon = Ipamd::start(&config)?;
+    let pool = ipamd::pool(Family::V4, FIRST, COUNT);
+    let daemon = start_with(&format!("listen: {{http: '127.0.0.1:10090', socket: {SOCKET}}}\n{pool}"))?;
     let network = cns()?;
     reply::silence(network.call("STATUS", None, &[])?)?;
     let pod = Pod::create("a")?;

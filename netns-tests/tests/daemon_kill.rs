@@ -1,7 +1,9 @@
 //! The daemon is killed again and again while pods come and go: nothing is lost, doubled or leaked.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
-use podnet_netns_tests::ipamd::{self, Assigned, Ipamd, SOCKET};
+use podnet_netns_tests::ipamd::{self, Assigned, Ipamd};
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::reply;
 use podnet_netns_tests::snapshot::Snapshot;
@@ -37,13 +39,17 @@ const RESIDENTS: usize = 8;
 const FIRST: u8 = 64;
 const COUNT: u8 = 32;
 
+/// The daemon's folder. Not in podnet's own, which snapshots look at.
+const FOLDER: &str = "/run/ipamd";
+
 /// Code 11: the daemon was away for longer than ADD waits.
 const TRY_AGAIN: u32 = 11;
 
 fn five_hundred_kills() -> Outcome {
     let network = Network::of(Subject::Podnet, Family::Dual)?
-        .with("/ipam", json!({"type": "podnet-ipamd", "socket": SOCKET}));
-    let mut daemon = Ipamd::start(&ipamd::config(Family::Dual, FIRST, COUNT))?;
+        .with("/ipam", json!({"type": "podnet-ipamd", "socket": format!("{FOLDER}/state/ipamd.sock")}));
+    fs::create_dir(FOLDER)?;
+    let daemon = start()?;
     table::settle(&network)?;
     let before = Snapshot::take()?;
     let residents: Vec<Pod> =
@@ -56,7 +62,7 @@ fn five_hundred_kills() -> Outcome {
     ensure_eq!(home.len(), 2 * RESIDENTS, "the residents' addresses, {home:?}");
 
     let (is_over, added) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let killed = thread::scope(|scope| {
+    let daemon = thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|number| {
                 scope.spawn({
@@ -65,16 +71,14 @@ fn five_hundred_kills() -> Outcome {
                 })
             })
             .collect();
-        let killed = kill_again_and_again(&mut daemon, &home);
+        let mut outcome = kill_again_and_again(daemon, &home);
         is_over.store(true, Ordering::Relaxed);
-        let mut outcome = killed;
         for worker in workers {
             let ended = worker.join().map_err(|_panic| Failure::failed("a worker panicked"))?;
-            outcome = outcome.and(ended);
+            outcome = outcome.and_then(|daemon| ended.map(|()| daemon));
         }
         outcome
-    });
-    killed?;
+    })?;
     let added = added.load(Ordering::Relaxed);
     ensure!(added > WORKERS, "only {added} pods came and went");
     wait::until(Duration::from_secs(20), "the release of what left while the daemon was away", || {
@@ -87,18 +91,24 @@ fn five_hundred_kills() -> Outcome {
     before.ensure_unchanged("all of it")
 }
 
+fn start() -> Result<Ipamd, Failure> {
+    let daemon = Ipamd::start(Path::new(FOLDER), &ipamd::pool(Family::Dual, FIRST, COUNT))?;
+    daemon.ready()?;
+    Ok(daemon)
+}
+
 /// After each start the residents must have what they had.
-fn kill_again_and_again(daemon: &mut Ipamd, home: &[Assigned]) -> Outcome {
+fn kill_again_and_again(mut daemon: Ipamd, home: &[Assigned]) -> Result<Ipamd, Failure> {
     for number in 0..KILLS {
-        daemon.kill()?;
-        daemon.start_again()?;
+        drop(daemon);
+        daemon = start()?;
         let assigned = daemon.assigned()?;
         let lost: Vec<_> = home.iter().filter(|entry| !assigned.contains(entry)).collect();
         ensure!(lost.is_empty(), "lost with kill {number}: {lost:?}");
         // Kills come at every moment of what the daemon does.
         thread::sleep(Duration::from_micros(u64::from(number * 7919 % 20_000)));
     }
-    Ok(())
+    Ok(daemon)
 }
 
 /// One pod after the other, as a runtime: a failed ADD is followed by DEL.

@@ -80,8 +80,8 @@ impl Handle {
     /// The same for a thread that may wait.
     pub fn release_and_wait(&self, key: Key) -> Result<Released, Unavailable> {
         let (answer, heard) = oneshot::channel();
-        self.0.blocking_send(Command::Release { key, answer }).map_err(|_| Unavailable::Ending)?;
-        heard.blocking_recv().map_err(|_| Unavailable::Ending)?
+        self.0.blocking_send(Command::Release { key, answer }).ok().ok_or(Unavailable::Ending)?;
+        heard.blocking_recv().ok().ok_or(Unavailable::Ending)?
     }
 
     /// Looks at everything, after all that was asked before.
@@ -104,13 +104,13 @@ impl Handle {
     }
 
     async fn tell(&self, command: Command) -> Result<(), Unavailable> {
-        self.0.send(command).await.map_err(|_| Unavailable::Ending)
+        self.0.send(command).await.ok().ok_or(Unavailable::Ending)
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Unavailable> {
         let (answer, heard) = oneshot::channel();
         self.tell(command(answer)).await?;
-        heard.await.map_err(|_| Unavailable::Ending)
+        heard.await.ok().ok_or(Unavailable::Ending)
     }
 }
 

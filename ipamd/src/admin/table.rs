@@ -1,57 +1,55 @@
 //! The status in tables, for people.
 
-use crate::actor::view::Status;
+use crate::actor::view::{FamilyStatus, PodStatus, Status};
 
 /// The whole status.
 pub(super) fn of(status: &Status) -> String {
-    let mut text = match &status.not_ready {
-        None => "ready\n".to_owned(),
-        Some(reason) => format!("NOT READY: {reason}\n"),
-    };
+    let pool: Vec<_> = status.pool.iter().map(family).collect();
+    let pods: Vec<_> = status.pods.iter().map(pod).collect();
+    let events = status.events.iter().take(10);
+    let events: Vec<String> = events
+        .map(|event| format!("  {}  {}\n", event.at.get(..19).unwrap_or(&event.at), visible(&event.event)))
+        .collect();
+    [
+        state(status),
+        table(["POOL", "TOTAL", "ASSIGNED", "AVAILABLE", "COOLING", "PENDING", "ORPHANED"], &pool),
+        table(["NAMESPACE", "POD", "INTERFACE", "ADDRESSES", "CONTAINER"], &pods),
+        format!("last events\n{}", events.concat()),
+    ]
+    .join("\n")
+}
+
+fn state(status: &Status) -> String {
     let source = &status.source;
+    let ready = status.not_ready.as_ref().map_or("ready".to_owned(), |reason| format!("NOT READY: {reason}"));
     let age = source.age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
-    text += &format!("source {} ({}), last good word {age}\n", source.kind, source.subnets.join(", "));
-    if let Some(error) = &source.error {
-        text += &format!("source error: {error}\n");
-    }
-    let pool: Vec<[String; 7]> = status
-        .pool
-        .iter()
-        .map(|family| {
-            [
-                family.family.clone(),
-                family.total.to_string(),
-                family.assigned.to_string(),
-                family.available.to_string(),
-                family.cooling_down.to_string(),
-                (family.pending_programming + family.pending_release).to_string(),
-                family.orphaned.to_string(),
-            ]
-        })
-        .collect();
-    text += "\n";
-    text += &table(["POOL", "TOTAL", "ASSIGNED", "AVAILABLE", "COOLING", "PENDING", "ORPHANED"], &pool);
-    let pods: Vec<[String; 5]> = status
-        .pods
-        .iter()
-        .map(|pod| {
-            let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
-            [
-                visible(&pod.namespace),
-                visible(&pod.pod),
-                visible(&pod.interface),
-                addresses.join(","),
-                visible(pod.container.get(..12).unwrap_or(&pod.container)),
-            ]
-        })
-        .collect();
-    text += "\n";
-    text += &table(["NAMESPACE", "POD", "INTERFACE", "ADDRESSES", "CONTAINER"], &pods);
-    text += "\nlast events\n";
-    for event in status.events.iter().take(10) {
-        text += &format!("  {}  {}\n", event.at.get(..19).unwrap_or(&event.at), visible(&event.event));
-    }
-    text
+    let error =
+        source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
+    let subnets = source.subnets.join(", ");
+    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}", source.kind)
+}
+
+fn family(family: &FamilyStatus) -> [String; 7] {
+    [
+        family.family.clone(),
+        family.total.to_string(),
+        family.assigned.to_string(),
+        family.available.to_string(),
+        family.cooling_down.to_string(),
+        (family.pending_programming + family.pending_release).to_string(),
+        family.orphaned.to_string(),
+    ]
+}
+
+fn pod(pod: &PodStatus) -> [String; 5] {
+    let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
+    [
+        visible(&pod.namespace),
+        visible(&pod.pod),
+        visible(&pod.interface),
+        addresses.join(","),
+        visible(pod.container.get(..12).unwrap_or(&pod.container)),
+    ]
 }
 
 /// A terminal obeys control characters; names that clients send may have some.

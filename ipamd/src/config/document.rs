@@ -101,7 +101,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value).map(Value::Whole).map_err(|_| E::custom("the number is too large"))
+        i64::try_from(value).map(Value::Whole).ok().ok_or_else(|| E::custom("the number is too large"))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {

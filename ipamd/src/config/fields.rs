@@ -136,12 +136,12 @@ pub(super) fn text(node: &Node) -> Result<String, String> {
 
 pub(super) fn absolute_path(node: &Node) -> Result<PathBuf, String> {
     let path = PathBuf::from(text(node)?);
-    if path.is_absolute() { Ok(path) } else { Err(format!("{path:?} is no absolute path")) }
+    if path.is_absolute() { Ok(path) } else { Err(format!("{} is no absolute path", path.display())) }
 }
 
 pub(super) fn whole(node: &Node) -> Result<u32, String> {
     match node.value {
-        Value::Whole(number) => u32::try_from(number).map_err(|_| format!("{number} is out of range")),
+        Value::Whole(number) => u32::try_from(number).ok().ok_or_else(|| format!("{number} is out of range")),
         ref other => Err(format!("{other} is no whole number")),
     }
 }
@@ -153,18 +153,19 @@ pub(super) fn positive(node: &Node) -> Result<u32, String> {
 
 pub(super) fn address(node: &Node) -> Result<IpAddr, String> {
     let text = text(node)?;
-    text.parse().map_err(|_| format!("{text:?} is no IP address"))
+    text.parse().ok().ok_or_else(|| format!("{text:?} is no IP address"))
 }
 
 pub(super) fn socket_address(node: &Node) -> Result<SocketAddr, String> {
     let text = text(node)?;
-    text.parse().map_err(|_| format!("{text:?} is no address and port, as in 127.0.0.1:10092"))
+    text.parse().ok().ok_or_else(|| format!("{text:?} is no address and port, as in 127.0.0.1:10092"))
 }
 
 /// A network without host bits.
 pub(super) fn network(node: &Node) -> Result<IpNet, String> {
     let text = text(node)?;
-    let net: IpNet = text.parse().map_err(|_| format!("{text:?} is no network, as in 10.224.1.0/24"))?;
+    let net: IpNet =
+        text.parse().ok().ok_or_else(|| format!("{text:?} is no network, as in 10.224.1.0/24"))?;
     if net.addr() == net.network() {
         Ok(net)
     } else {

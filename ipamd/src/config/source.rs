@@ -74,7 +74,7 @@ impl Source {
         let place = kind.as_ref().map_or(fields.line, |node| node.line);
         let kind = kind.map_or(Ok(String::new()), |node| fields::text(&node));
         let source = match kind.as_deref() {
-            Ok("static") => decode_static(&mut fields, problems).map(Self::Static),
+            Ok("static") => Some(Self::Static(decode_static(&mut fields, problems))),
             Ok("wireserver") => Some(Self::Wireserver(Poll::decode(&mut fields, WIRESERVER, problems))),
             Ok("imds") => Some(Self::Imds(Poll::decode(&mut fields, IMDS, problems))),
             Ok("podCIDR") => {
@@ -153,7 +153,7 @@ struct Named {
     blocks: Vec<Placed<IpNet>>,
 }
 
-fn decode_static(fields: &mut Fields, problems: &mut Vec<Problem>) -> Option<Inventory> {
+fn decode_static(fields: &mut Fields, problems: &mut Vec<Problem>) -> Inventory {
     let mut families = [Named::default(), Named::default()];
     let subnets = [("subnet", "gateway"), ("subnetV6", "gatewayV6")];
     for (family, (subnet, gateway)) in families.iter_mut().zip(subnets) {
@@ -190,7 +190,7 @@ fn decode_static(fields: &mut Fields, problems: &mut Vec<Problem>) -> Option<Inv
             family.blocks.push(block);
         }
     }
-    Some(check(families, node, fields, problems))
+    check(families, node, fields, problems)
 }
 
 fn take_placed(

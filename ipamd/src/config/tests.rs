@@ -64,7 +64,7 @@ conflist: {path: /etc/cni/net.d/x, template: calico}
     assert_eq!(
         problems(text),
         [
-            "line 1: state: \"run\" is no absolute path",
+            "line 1: state: run is no absolute path",
             "line 3: listen.http: 0.0.0.0 is no loopback address: whoever reaches it could take and free pods' \
              addresses",
             "line 4: listen.sockt: unknown; known here: socket, http, allowUids",
@@ -75,7 +75,7 @@ conflist: {path: /etc/cni/net.d/x, template: calico}
                 .replace('"', "")
                 .as_str(),
             "line 17: source.ranges[3]: range 10.224.0.0/29 contains the gateway 10.224.0.1",
-            "line 18: conflist.path: \"/etc/cni/net.d/x\" does not end in .conflist: no container runtime would read it",
+            "line 18: conflist.path: /etc/cni/net.d/x does not end in .conflist: no container runtime would read it",
             "line 18: conflist.template: there is no template \"calico\", only vnet-transparent and kubenet",
         ]
     );

@@ -55,16 +55,16 @@ fn host_routes_over_our_links_say_who_holds_what() {
     )
     .unwrap();
     let zero = "0".repeat(32);
-    let line = |address: &str, link: &str| {
+    let row = |address: &str, link: &str| {
         format!("{address} 80 {zero} 00 {zero} 00000400 00000001 00000000 00000001     {link}\n")
     };
     let lines =
-        line("fd000000000000000000000000000007", "azv1") + &line("fe800000000000000000000000000001", "azv1");
+        row("fd000000000000000000000000000007", "azv1") + &row("fe800000000000000000000000000001", "azv1");
     fs::write(net.join("ipv6_route"), lines).unwrap();
     for (link, alias) in [("azv1", format!("{CONTAINER} n c1 eth0\n")), ("azv2", "somebody's\n".to_owned())] {
-        let link = folder.path().join("sys/class/net").join(link);
-        fs::create_dir_all(&link).unwrap();
-        fs::write(link.join("ifalias"), alias).unwrap();
+        let directory = folder.path().join("sys/class/net").join(link);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("ifalias"), alias).unwrap();
     }
     let holders = from_kernel(folder.path());
     let [holder] = &holders[..] else { panic!("{holders:?}") };

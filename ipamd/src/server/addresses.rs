@@ -11,6 +11,7 @@ use podnet_ipam_api::{
 use podnet_ipam_core::{Attachment, Identity, Key, Refused, Released, Request};
 
 use super::{Answered, Server};
+use crate::actor::Actor;
 use crate::clock;
 
 /// `requestipconfigs`: one address of each family.
@@ -33,7 +34,7 @@ pub(super) async fn request_one(server: &Server, body: &[u8], began: Instant) ->
         Ok(request) => request,
         Err(error) => return Answered::undecodable(URL, &error),
     };
-    let families = server.actor.look(|actor| actor.families_offered()).await;
+    let families = server.actor.look(Actor::families_offered).await;
     let reply = match families {
         Ok(families) if families > 1 => {
             let says = format!("the pool has {families} families, and this request is for one address");
@@ -78,15 +79,13 @@ async fn assign(
         Ok(attachment) => attachment,
         Err(error) => return Ok(IpConfigsReply::failure(ReturnCode::INVALID_REQUEST, error.to_string())),
     };
-    let mut desired = Vec::new();
+    let mut desired: Vec<IpAddr> = Vec::new();
     for text in request.desired_ip_addresses.iter().flatten() {
-        match text.parse::<IpAddr>() {
-            Ok(address) => desired.push(address),
-            Err(_) => {
-                let says = format!("{text:?} is no address");
-                return Ok(IpConfigsReply::failure(ReturnCode::INVALID_PARAMETER, says));
-            }
-        }
+        let Ok(address) = text.parse() else {
+            let says = format!("{text:?} is no address");
+            return Ok(IpConfigsReply::failure(ReturnCode::INVALID_PARAMETER, says));
+        };
+        desired.push(address);
     }
     let asked = clock::since_boot().saturating_sub(began.elapsed());
     let asking = server.actor.assign(Request { attachment, desired, asked });

@@ -10,6 +10,7 @@ use podnet_ipam_api::{Response, ReturnCode, decode, encode, path};
 use serde::Serialize;
 
 use super::{Answered, Server};
+use crate::actor::{Actor, Unavailable};
 
 /// Our own page: everything an operator asks first, in JSON.
 pub(crate) const STATUS: &str = "/debug/status";
@@ -40,7 +41,7 @@ pub(super) async fn answer(server: &Server, path: &str, request: &Request<Bytes>
             Err(error) => Answered::undecodable(path::DEBUG_ADDRESSES, &error),
         },
         path::DEBUG_POD_CONTEXT => {
-            let look = server.actor.look(|actor| actor.names_by_pod()).await;
+            let look = server.actor.look(Actor::names_by_pod).await;
             told(
                 path::DEBUG_POD_CONTEXT,
                 look.map(|pod_context| PodContextReply { pod_context, response: Response::default() }),
@@ -59,7 +60,7 @@ pub(super) async fn answer(server: &Server, path: &str, request: &Request<Bytes>
                 look.await.map(|data| RestDataReply { data, response: Response::default() }),
             )
         }
-        STATUS => match server.actor.look(|actor| actor.status()).await {
+        STATUS => match server.actor.look(Actor::status).await {
             Ok(status) => {
                 let answer = http::answer(StatusCode::OK, "application/json", encode(&status));
                 Answered { answer, url: STATUS, outcome: "Success" }
@@ -79,7 +80,7 @@ fn states(body: &[u8]) -> Result<Vec<IpState>, podnet_ipam_api::WireError> {
     Ok(if filter.is_empty() { STATES.to_vec() } else { filter })
 }
 
-fn told<T: Serialize>(url: &'static str, look: Result<T, crate::actor::Unavailable>) -> Answered {
+fn told<T: Serialize>(url: &'static str, look: Result<T, Unavailable>) -> Answered {
     match look {
         Ok(reply) => Answered::new(url, ReturnCode::SUCCESS, &reply),
         Err(error) => Answered::unavailable(url, &error),

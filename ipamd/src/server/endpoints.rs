@@ -37,8 +37,8 @@ impl Notes {
 
     /// Adds what was noted; the addresses are the pool's to say.
     fn complete(&self, container: &str, endpoint: &mut EndpointInfo) {
-        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(noted) = notes.get(container) else { return };
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(noted) = all.get(container) else { return };
         for (interface, info) in endpoint.ifname_to_ip_map.iter_mut().flatten() {
             if let Some(noted) = noted.get(interface) {
                 let (ipv4, ipv6) = (info.ipv4.take(), std::mem::take(&mut info.ipv6));
@@ -55,7 +55,7 @@ pub(super) async fn answer(server: &Server, request: &Request<Bytes>) -> Answere
     match *request.method() {
         Method::GET => get(server, container).await,
         Method::PATCH => match decode::<EndpointPatch>(request.body()) {
-            Ok(patch) => note(server, container, patch).await,
+            Ok(noted) => note(server, container, noted).await,
             Err(error) => Answered::undecodable(URL, &error),
         },
         Method::DELETE => {

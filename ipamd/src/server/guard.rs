@@ -46,17 +46,17 @@ fn is_loopback_name(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// `SOCK_DIAG_BY_FAMILY`, linux/sock_diag.h.
+/// `SOCK_DIAG_BY_FAMILY`, `linux/sock_diag.h`.
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST`, linux/netlink.h.
 const REQUEST: u16 = 1;
-/// `TCP_LISTEN`, net/tcp_states.h.
+/// `TCP_LISTEN`, `net/tcp_states.h`.
 const LISTENING: u8 = 10;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
-/// `struct nlmsghdr` and `struct inet_diag_req_v2`, linux/inet_diag.h.
+/// `struct nlmsghdr` and `struct inet_diag_req_v2`, `linux/inet_diag.h`.
 const HEADER: usize = 16;
-const QUESTION: usize = HEADER + 56;
+const QUESTION: u32 = 16 + 56;
 
 /// The user who owns the socket whose own address is `own` and whose peer is `peer`.
 fn owner(own: SocketAddr, peer: SocketAddr) -> io::Result<u32> {
@@ -73,8 +73,8 @@ fn owner(own: SocketAddr, peer: SocketAddr) -> io::Result<u32> {
 
 fn question(own: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let family = if own.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let mut bytes = Vec::with_capacity(QUESTION);
-    bytes.extend((QUESTION as u32).to_ne_bytes());
+    let mut bytes = Vec::new();
+    bytes.extend(QUESTION.to_ne_bytes());
     bytes.extend(BY_FAMILY.to_ne_bytes());
     bytes.extend(REQUEST.to_ne_bytes());
     bytes.extend([0; 8]);

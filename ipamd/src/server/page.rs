@@ -10,6 +10,7 @@ use hyper::{Method, StatusCode};
 use podnet_daemon_kit::http::{self, Answer};
 
 use super::Server;
+use crate::actor::Actor;
 use crate::actor::view::{FamilyStatus, Status};
 
 /// Nothing is loaded and nothing runs, whatever a pod is called.
@@ -19,7 +20,7 @@ pub(super) async fn answer(server: &Server, method: &Method) -> Answer {
     if method != Method::GET && method != Method::HEAD {
         return http::text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
-    match server.actor.look(|actor| actor.status()).await {
+    match server.actor.look(Actor::status).await {
         Ok(status) => {
             let mut answer = http::answer(StatusCode::OK, "text/html; charset=utf-8", render(&status));
             answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

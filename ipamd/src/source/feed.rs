@@ -21,7 +21,7 @@ pub(super) trait Feed: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<String, SourceError>> + Send;
 
     /// Says what the node asks for, as the JSON of a merge patch.
-    fn request(&mut self, patch: &str) -> impl Future<Output = Result<(), SourceError>> + Send;
+    fn request(&mut self, wish: &str) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
 
 /// The largest file that is read.
@@ -75,12 +75,12 @@ impl Feed for File {
         }
     }
 
-    async fn request(&mut self, patch: &str) -> Result<(), SourceError> {
+    async fn request(&mut self, wish: &str) -> Result<(), SourceError> {
         let mut name = self.path.clone().into_os_string();
         name.push(".request");
         let path = PathBuf::from(name);
         let new = path.with_extension("request.new");
-        let written = std::fs::write(&new, patch).and_then(|()| std::fs::rename(&new, &path));
+        let written = std::fs::write(&new, wish).and_then(|()| std::fs::rename(&new, &path));
         written.map_err(|source| SourceError::File { doing: "write", path, source })
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn get(url: &str, headers: &[(&'static str, &'static str)]) -> 
 
 async fn exchange(url: &str, headers: &[(&'static str, &'static str)]) -> Result<Bytes, FetchError> {
     let not_asked = || FetchError::Url(url.to_owned());
-    let uri: Uri = url.parse().map_err(|_| not_asked())?;
+    let uri: Uri = url.parse().ok().ok_or_else(not_asked)?;
     let authority = uri.authority().ok_or_else(not_asked)?;
     let port = authority.port_u16().unwrap_or(80);
     let host = authority.host().trim_matches(['[', ']']);
@@ -94,7 +94,7 @@ async fn exchange(url: &str, headers: &[(&'static str, &'static str)]) -> Result
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|_| not_asked())?;
+    let request = request.body(Empty::<Bytes>::new()).ok().ok_or_else(not_asked)?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
     if status.is_redirection() {

@@ -57,7 +57,8 @@ pub(super) fn parse(document: &[u8]) -> Result<Inventory, String> {
     };
     let own = own.private_ip_address;
     for subnet in &interface.ipv4.subnet {
-        let length = subnet.prefix.parse().map_err(|_| format!("{:?} is no prefix length", subnet.prefix))?;
+        let length =
+            subnet.prefix.parse().ok().ok_or_else(|| format!("{:?} is no prefix length", subnet.prefix))?;
         let net = IpNet::new(subnet.address, length).map_err(|error| error.to_string())?;
         let held = pods.iter().filter(|address| net.contains(&address.private_ip_address));
         let network = network(net, held);

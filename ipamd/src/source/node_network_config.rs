@@ -147,7 +147,7 @@ fn parse(text: &str) -> Result<Inventory, String> {
         is_dynamic |= container.assignment_mode != "static";
         let node = Some(container.node.as_str()).filter(|node| !node.is_empty());
         if let Some(node) = node {
-            let address = node.parse().map_err(|_| format!("nodeIP {node:?} is no address"))?;
+            let address = node.parse().ok().ok_or_else(|| format!("nodeIP {node:?} is no address"))?;
             inventory.host = Host { address: Some(address), ..Host::default() };
         }
         inventory.networks.extend(networks(&container)?);
@@ -188,10 +188,10 @@ fn networks(container: &Container) -> Result<Vec<Network>, String> {
         if subnet.is_empty() {
             continue;
         }
-        let subnet: IpNet = subnet.parse().map_err(|_| format!("{subnet:?} is no subnet"))?;
+        let subnet: IpNet = subnet.parse().ok().ok_or_else(|| format!("{subnet:?} is no subnet"))?;
         let gateway = Some(gateway).filter(|gateway| !gateway.is_empty());
         let gateway =
-            gateway.map(|gateway| gateway.parse().map_err(|_| format!("{gateway:?} is no gateway")));
+            gateway.map(|gateway| gateway.parse().ok().ok_or_else(|| format!("{gateway:?} is no gateway")));
         let blocks = blocks.remove(&is_v6(subnet)).unwrap_or_default();
         networks.push(Network { id: Arc::clone(&id), subnet, gateway: gateway.transpose()?, blocks });
     }

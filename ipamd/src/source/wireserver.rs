@@ -28,7 +28,7 @@ struct Place {
 
 /// Reads the document.
 pub(super) fn parse(document: &[u8]) -> Result<Inventory, String> {
-    let text = std::str::from_utf8(document).map_err(|_| "it is no UTF-8 text".to_owned())?;
+    let text = std::str::from_utf8(document).ok().ok_or_else(|| "it is no UTF-8 text".to_owned())?;
     let mut reader = Reader::from_str(text);
     let mut inventory = Inventory::default();
     let mut place = Place::default();
@@ -84,13 +84,13 @@ fn enter(
         }
         (Some("Interface"), "IPSubnet") if place.is_primary => {
             let prefix = required(element, name, "Prefix")?;
-            let subnet: IpNet = prefix.parse().map_err(|_| format!("{prefix:?} is no subnet"))?;
+            let subnet: IpNet = prefix.parse().ok().ok_or_else(|| format!("{prefix:?} is no subnet"))?;
             let gateway = inventory::first_host(subnet);
             inventory.networks.push(Network { id: id_of(subnet), subnet, gateway, blocks: Vec::new() });
         }
         (Some("IPSubnet"), "IPAddress") if place.is_primary => {
             let text = required(element, name, "Address")?;
-            let address: IpAddr = text.parse().map_err(|_| format!("{text:?} is no address"))?;
+            let address: IpAddr = text.parse().ok().ok_or_else(|| format!("{text:?} is no address"))?;
             let is_primary = attribute(element, "IsPrimary")?.as_deref() == Some("true");
             let Some(network) = inventory.networks.last_mut() else { return Ok(()) };
             if is_primary && inventory.host.address.is_none() {
