@@ -41,6 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([
         podnet_alone("cnitool_with_the_shipped_list", cnitool_with_the_shipped_list),
         podnet_alone("podnet_ipam_by_itself", podnet_ipam_by_itself),
+        podnet_alone("called_bridge_with_podnet_ipam", called_bridge),
         podnet_alone("a_cns_over_tcp", a_cns_over_tcp),
         podnet_alone("a_cns_that_is_away", a_cns_that_is_away),
     ]);
@@ -79,11 +80,13 @@ fn network_of(scene: Scene, members: &Value) -> Result<Network, Failure> {
     Ok(network)
 }
 
-/// The folder in which podnet is called podnet-ipam.
+/// The folder in which podnet is called podnet-ipam, and bridge.
 fn links() -> Result<PathBuf, Failure> {
     if !Path::new(LINKS).exists() {
         fs::create_dir(LINKS)?;
-        symlink(tools::podnet()?, Path::new(LINKS).join("podnet-ipam"))?;
+        for name in ["podnet-ipam", "bridge"] {
+            symlink(tools::podnet()?, Path::new(LINKS).join(name))?;
+        }
     }
     Ok(LINKS.into())
 }
@@ -124,10 +127,19 @@ fn soon_nobody_has_any(daemon: &Ipamd) -> Outcome {
 }
 
 fn pods_have_addresses(scene: Scene) -> Outcome {
-    let daemon = start(scene)?;
-    let network = network(scene)?;
-    table::settle(&network)?;
-    nobody_has_any(&daemon)?;
+    come_and_go(&start(scene)?, &network(scene)?)
+}
+
+/// podnet in the place of both plugins: links are all that the node is switched by.
+fn called_bridge() -> Outcome {
+    let scene = Scene { subject: Subject::Reference, family: Family::Dual };
+    let network = Network { path: vec![links()?], ..network(scene)? };
+    come_and_go(&start(scene)?, &network)
+}
+
+fn come_and_go(daemon: &Ipamd, network: &Network) -> Outcome {
+    table::settle(network)?;
+    nobody_has_any(daemon)?;
     let before = Snapshot::take()?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
     let added = (network.add(&a)?, network.add(&b)?);
@@ -147,7 +159,7 @@ fn pods_have_addresses(scene: Scene) -> Outcome {
         network.del(pod, Some(added))?;
         network.del(pod, None)?;
     }
-    nobody_has_any(&daemon)?;
+    nobody_has_any(daemon)?;
     before.ensure_unchanged("ADD, CHECK and DEL")
 }
 

@@ -11,6 +11,7 @@ mod daemon_addresses;
 mod daemon_kill;
 mod delete;
 mod differences;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        dropin_interfaces::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

@@ -74,6 +74,16 @@ impl Ipam {
         }
     }
 
+    /// The same, where the configuration names a source at all.
+    pub(crate) fn read_if_named(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+    ) -> Result<Option<Self>, Error> {
+        let is_named = !kind(given(&network.config))?.is_empty();
+        is_named.then(|| Self::read(conf, network, args)).transpose()
+    }
+
     /// Whether pods get an address of IPv6, as far as is known before ADD.
     pub(crate) fn has_ipv6(&self) -> bool {
         match self {
