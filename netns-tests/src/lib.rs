@@ -7,8 +7,10 @@
 //! is either wrong or a difference that has to be explained.
 
 pub mod cnitool;
+pub mod dropin;
 pub mod failure;
 pub mod harness;
+pub mod ipamd;
 pub mod netns;
 pub mod network;
 pub mod node;
@@ -21,5 +23,6 @@ pub mod snapshot;
 pub mod subject;
 pub mod tools;
 pub mod tracer;
+pub mod view;
 pub mod wait;
 pub mod watch;

@@ -73,8 +73,11 @@ pub(crate) struct NetConf {
     pub(crate) unshaped_subnets: Vec<String>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
-    /// Seconds that one call of an executed IPAM plugin may take; 90.
+    /// Seconds that one call of an executed IPAM plugin may take, 90, or of an address daemon, about one.
     pub(crate) ipam_timeout: Option<u64>,
+    /// azure-vnet's word for `ipam.url`.
+    #[serde(rename = "cnsurl")]
+    pub(crate) cns_url: Option<String>,
     /// Takes the place of what IPAM says.
     pub(crate) dns: Option<Dns>,
     pub(crate) runtime_config: RuntimeConfig,

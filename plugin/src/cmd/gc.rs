@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
-use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
@@ -27,7 +26,10 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
-    let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
+    let ruled = match nft::open_if_any()? {
+        Some(mut netfilter) => nft::owners(&mut netfilter)?,
+        None => Vec::new(),
+    };
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
 }

@@ -11,8 +11,10 @@ pub(crate) use check::Answered;
 
 use std::io::Read;
 
+pub(crate) use add::claim;
+
 use podnet_cni::{
-    Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
+    Args, Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
 };
 use podnet_datapath::{LinkName, Netns, Owner};
 
@@ -42,7 +44,7 @@ impl Plugin for Podnet {
     }
 
     fn del(&self, attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-        del::del(attachment, netns, adopted::remove)
+        del::del(attachment, netns, adopted::remove_chain)
     }
 
     fn gc(&self, network: &Network) -> Result<(), Error> {
@@ -131,6 +133,12 @@ pub(crate) fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
 pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)
+}
+
+/// The pod as people name it, where the runtime says it.
+pub(crate) fn pod_of(args: &Args) -> Option<String> {
+    let (namespace, name) = args.pod_namespace.as_ref().zip(args.pod_name.as_ref())?;
+    Some(format!("{namespace}/{name}"))
 }
 
 /// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its

@@ -150,7 +150,8 @@ pub(super) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
+/// The addresses alone.
+pub(super) fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
     leases.iter().map(|lease| lease.address.addr()).collect()
 }
 

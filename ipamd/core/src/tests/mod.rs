@@ -1,0 +1,3 @@
+mod assigning;
+mod model;
+mod supply;
