@@ -7,8 +7,8 @@ mod conf;
 
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Families, Guard, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
-    Veth, VlanLink, Vlans,
+    self as datapath, Applied, Families, Guard, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port,
+    Promiscuity, Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
