@@ -19,6 +19,8 @@ pub mod probe;
 pub mod process;
 pub mod reply;
 pub mod sandbox;
+pub mod sctp;
+pub mod seccomp;
 pub mod snapshot;
 pub mod subject;
 pub mod tools;

@@ -11,6 +11,7 @@ mod daemon_addresses;
 mod daemon_kill;
 mod delete;
 mod differences;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         hairpin::cases(),
         guard::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
