@@ -1,9 +1,7 @@
 //! Host ports: every way in, whose a port is, and what is left when its pod is gone.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
@@ -18,6 +16,7 @@ use podnet_netns_tests::{ensure, ensure_eq};
 use serde_json::{Value, json};
 
 use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
+use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -110,75 +109,6 @@ fn port(host: u16, pod: u16, protocol: &str) -> Value {
     json!({"hostPort": host, "containerPort": pod, "protocol": protocol})
 }
 
-/// A server in a pod.
-enum Server {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
-const PATIENCE: Duration = Duration::from_millis(700);
-
-impl Server {
-    fn start(pod: &Pod, address: SocketAddr, is_udp: bool) -> Result<Self, Failure> {
-        Place::from(&pod.netns).inside(|| {
-            if is_udp {
-                let socket = UdpSocket::bind(address).doing(address)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self::Udp(socket));
-            }
-            Ok(Self::Tcp(TcpListener::bind(address).doing(address)?))
-        })
-    }
-
-    /// As [`Server::asked`], but tries until the reference's IPv6 gateway is no longer being probed for.
-    fn asked_at_first(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let end = Instant::now() + Duration::from_secs(8);
-        loop {
-            match self.asked(from, target) {
-                Err(_) if Instant::now() < end => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Asks the server by way of `target` and gives the address that it saw; an answer has to come back.
-    fn asked(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let what =
-            format!("{} from {from} to {target}", if matches!(self, Self::Tcp(_)) { "TCP" } else { "UDP" });
-        let mut word = [0_u8; 8];
-        match self {
-            Self::Tcp(listener) => {
-                let mut client =
-                    from.inside(|| Ok(TcpStream::connect_timeout(&target, PATIENCE)?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                let (mut stream, seen) = listener.accept()?;
-                stream.write_all(b"back")?;
-                drop(stream);
-                let mut answer = Vec::new();
-                client.read_to_end(&mut answer).doing(&what)?;
-                ensure_eq!(answer, b"back", "answer to {what}");
-                Ok(seen.ip())
-            }
-            Self::Udp(socket) => {
-                let any: IpAddr = if target.is_ipv4() {
-                    Ipv4Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv6Addr::UNSPECIFIED.into()
-                };
-                let client = from.inside(|| Ok(UdpSocket::bind((any, 0))?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                // Connected, it takes answers only from where the question went.
-                client.connect(target).doing(&what)?;
-                client.send(b"there").doing(&what)?;
-                let (_, seen) = socket.recv_from(&mut word).doing(format_args!("{what}: arrival"))?;
-                socket.send_to(b"back", seen)?;
-                client.recv(&mut word).doing(format_args!("{what}: answer"))?;
-                Ok(seen.ip())
-            }
-        }
-    }
-}
-
 fn every_way_in(scene: Scene, br_netfilter: &str) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
@@ -191,7 +121,7 @@ fn every_way_in(scene: Scene, br_netfilter: &str) -> Outcome {
     let uplink = first_of(other.masquerade_addresses()?)?;
     let gateway = first_of(scene.family.gateways())?;
     for (is_udp, pod_port) in [(false, 80), (true, 53)] {
-        let server = Server::start(&pod, (address, pod_port).into(), is_udp)?;
+        let server = Server::start((&pod.netns).into(), (address, pod_port).into(), is_udp)?;
         let asked = |from, target: IpAddr| server.asked(from, (target, 8080).into());
         let outside = server.asked_at_first(other.place(), (uplink, 8080).into())?;
         ensure!(outside != uplink && outside != gateway, "the outside is seen as {outside}");
@@ -217,7 +147,7 @@ fn a_port_of_one_address(scene: Scene) -> Outcome {
     mapping["hostIP"] = uplink.to_string().into();
     let pod = Pod::create("a")?;
     let address = first(&network(scene, &json!([mapping]))?.add(&pod)?)?;
-    let server = Server::start(&pod, (address, 80).into(), false)?;
+    let server = Server::start((&pod.netns).into(), (address, 80).into(), false)?;
     server.asked_at_first(other.place(), (uplink, 8080).into())?;
     server.asked(Place::Node, (uplink, 8080).into())?;
     ensure!(server.asked(Place::Node, (gateway, 8080).into()).is_err(), "the port is open on {gateway}");
@@ -230,7 +160,7 @@ fn without_snat_sources_stay(scene: Scene) -> Outcome {
     network.plugins.iter_mut().for_each(|entry| entry["snat"] = false.into());
     let pod = Pod::create("a")?;
     let address = first(&network.add(&pod)?)?;
-    let server = Server::start(&pod, (address, 80).into(), false)?;
+    let server = Server::start((&pod.netns).into(), (address, 80).into(), false)?;
     let uplink = first_of(other.masquerade_addresses()?)?;
     server.asked_at_first(other.place(), (uplink, 8080).into())?;
     if scene.subject == Subject::Podnet {
@@ -258,8 +188,8 @@ fn services_come_first(scene: Scene) -> Outcome {
          add rule {family} proxy services {family} daddr {uplink} tcp dport 8080 dnat to {target}"
     );
     tool(&["nft", &rules])?;
-    let of_service = Server::start(&backend, (service, 80).into(), false)?;
-    let of_pod = Server::start(&pod, (address, 80).into(), false)?;
+    let of_service = Server::start((&backend.netns).into(), (service, 80).into(), false)?;
+    let of_pod = Server::start((&pod.netns).into(), (address, 80).into(), false)?;
     of_pod.asked_at_first(other.place(), (uplink, 8081).into())?;
     // The reference's rules have the same priority as the service's: whose comes first is chance.
     if scene.subject == Subject::Podnet {
@@ -307,7 +237,7 @@ fn a_thousand_ports(scene: Scene) -> Outcome {
     let added = network.add(&a)?;
     network.check(&a, &added)?;
     for address in added.addresses()? {
-        let server = Server::start(&a, (address, 20999).into(), false)?;
+        let server = Server::start((&a.netns).into(), (address, 20999).into(), false)?;
         let gateway =
             scene.family.gateways().into_iter().find(|gateway| gateway.is_ipv4() == address.is_ipv4());
         server.asked(Place::Node, (gateway.doing("a gateway")?, 20999).into())?;

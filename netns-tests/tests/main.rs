@@ -6,6 +6,7 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
 mod delete;
 mod differences;
@@ -15,8 +16,11 @@ mod hairpin;
 mod host_ports;
 mod ipam;
 mod look;
+mod podman;
 mod results;
+mod runtime;
 mod scale;
+mod server;
 mod table;
 
 use std::process::ExitCode;
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        podman::cases(),
+        containerd::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
