@@ -149,6 +149,11 @@ pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
     reason: "a client that goes on sending must not keep the dead pod's entry",
     always: false,
 };
+pub(crate) const FORGETS_ELSEWHERE: Difference = Difference {
+    reference: "portmap deletes every UDP connection tracking entry of the port's number, wherever it leads",
+    reason: "a pod's question to a name server elsewhere is not to lose its translation: those to the node's addresses go",
+    always: true,
+};
 pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
     reference: "gives a pod an address that another pod or the node has",
     reason: "the node could not tell the two apart",
@@ -172,7 +177,7 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 30] = [
+const ALL: [&Difference; 31] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -199,6 +204,7 @@ const ALL: [&Difference; 30] = [
     &OTHER_HOST_PORTS,
     &LOOPBACK_OPEN,
     &UDP_AT_ADD_ONLY,
+    &FORGETS_ELSEWHERE,
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,

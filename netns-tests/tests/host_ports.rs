@@ -15,7 +15,9 @@ use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq};
 use serde_json::{Value, json};
 
-use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
+use crate::differences::{
+    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
+};
 use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
@@ -88,7 +90,13 @@ pub(crate) fn cases() -> Vec<Case> {
         &[Family::V4],
         &[
             ("loopback_is_closed_to_neighbours", loopback_is_closed_to_neighbours, Some(&LOOPBACK_OPEN)),
-            ("udp_goes_to_the_next_pod", udp_goes_to_the_next_pod, Some(&UDP_AT_ADD_ONLY)),
+            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
+            (
+                "udp_of_many_ports_goes_to_the_next_pod",
+                |scene| udp_goes_to_the_next_pod(scene, 60),
+                Some(&UDP_AT_ADD_ONLY),
+            ),
+            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
         ],
     );
     each.into_iter().chain(dual).chain(v4).collect()
@@ -355,12 +363,14 @@ fn loopback_is_closed_to_neighbours(scene: Scene) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same.
-fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
+/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
+/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
+fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
     let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let network = network(scene, &json!([port(8080, 53, "udp")]))?;
+    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
+    let network = network(scene, &ports.into())?;
     client.send_to(b"before any pod", target)?;
     for name in ["a", "b"] {
         let pod = Pod::create(name)?;
@@ -372,6 +382,28 @@ fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
         server.recv_from(&mut word).doing(format_args!("a datagram in pod {name}"))?;
         network.del(&pod, Some(&added))?;
     }
+    Ok(())
+}
+
+/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
+fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let elsewhere = first_of(other.pod_addresses()?)?;
+    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
+    let network = network(scene, &json!([port(53, 53, "udp")]))?;
+    table::settle(&network)?;
+    scene.network()?.add(&asking)?;
+    let tracked = || {
+        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
+        Ok::<_, Failure>(listed.lines().count())
+    };
+    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
+    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
+    ensure_eq!(tracked()?, 1, "connections before");
+    let added = network.add(&pod)?;
+    ensure_eq!(tracked()?, 1, "connections after ADD");
+    network.del(&pod, Some(&added))?;
+    ensure_eq!(tracked()?, 1, "connections after DEL");
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Addresses of links: `RTM_*ADDR` (rtnetlink(7)).
 
+use std::net::IpAddr;
+
 use ipnet::{IpNet, Ipv4Net};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -22,6 +24,13 @@ pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNet>, Netlin
     let what = format!("list addresses of link {index}");
     let request = Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message));
     Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+/// The addresses of all links.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<IpAddr>, NetlinkError> {
+    let get = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let request = Request::route("list the addresses of all links", NLM_F_DUMP, &get);
+    Ok(socket.query(&request)?.iter().filter_map(|reply| Some(parse(&reply.body)?.addr())).collect())
 }
 
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.
