@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_secs(5);
 /// A folder that was never cleaned up.
 const MANY_RESERVATIONS: u32 = 20_000;
 /// Each takes some three seconds of each contestant.
-const TRAFFIC_ROUNDS: usize = 5;
+const TRAFFIC_ROUNDS: usize = 7;
 
 /// Samples of one thing.
 #[derive(Debug, Clone, Default)]

@@ -88,7 +88,7 @@ pub(crate) fn markdown(figures: &Figures, promises: &[Promise]) -> Result<String
     }
     writeln!(
         text,
-        "\n## Through a host port, from another node\n\n| | connections a second | Gbit/s |\n|---|---:|---:|"
+        "\n## Through a host port, from another node: the best of several rounds\n\n| | connections a second | Gbit/s |\n|---|---:|---:|"
     )?;
     for (who, traffic) in &figures.traffic {
         let (connections, gigabits) = (traffic.connections(), traffic.bits() / 1e9);
