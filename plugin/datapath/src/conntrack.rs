@@ -17,6 +17,7 @@ use nix::errno::Errno;
 
 use self::message::Entry;
 use crate::{
+    HostPorts, Transport,
     netlink::{NetlinkError, Protocol, Socket},
     nft::NodePort,
     rtnl::{address, route},
@@ -25,6 +26,20 @@ use crate::{
 /// How many deletions are worth more than one listing. A node has some three addresses of a family, or, with IPVS, one for
 /// each service.
 const FEW: usize = 48;
+
+/// Forgets the connections of those of the ports that are UDP's.
+pub fn forget_udp(host_ports: &HostPorts) {
+    let of_udp = host_ports.ports.iter().filter(|port| port.transport == Transport::Udp);
+    let ports: Vec<NodePort> = of_udp
+        .map(|port| NodePort {
+            transport: port.transport,
+            is_ipv4: port.pod.addr().is_ipv4(),
+            host_ip: port.host_ip,
+            port: port.port,
+        })
+        .collect();
+    forget(&ports);
+}
 
 /// Deletes the entries of these UDP ports of the node. A failure is logged: they expire by themselves, once their
 /// clients fall silent.

@@ -13,9 +13,9 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
-    Label, LinkName, LinkPrefix, Owner, conntrack,
+    Label, LinkName, LinkPrefix, NetnsError, Owner, conntrack,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError, NodePort, PodRules},
+    nft::{self, NftError, NodePort, PodRules, reference_masquerade, sender_check},
     rtnl::{
         change,
         link::{self, Link},
@@ -28,9 +28,12 @@ pub enum RemoveError {
     /// The link could not be found out about or deleted.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// The nftables elements could not be removed.
+    /// The nftables elements or rules could not be removed.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's namespace could not be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
 }
 
 /// What [`remove`] found and removed.
@@ -66,6 +69,13 @@ pub fn remove(
     let link = if udp_ports.is_empty() { remove_links() } else { while_forgetting(udp_ports, remove_links) };
     drop(netfilter);
     Ok(Removed { elements: rules?.elements, link: link? })
+}
+
+/// Removes the owner's rules from the reference plugins' tables.
+pub(crate) fn reference_rules(owner: &Owner) -> Result<(), RemoveError> {
+    let mut netfilter = Socket::open(Protocol::Netfilter)?;
+    reference_masquerade::remove(&mut netfilter, owner)?;
+    Ok(sender_check::remove(&mut netfilter, owner)?)
 }
 
 /// Both take about as long.
@@ -144,7 +154,7 @@ fn delete_together(socket: &mut Socket, host_end: &Link, ifb: &Link) -> Result<b
 }
 
 /// Deletes a link; says whether it was there.
-fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
+pub(crate) fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
     match socket.execute(&change::delete(&link.name, link.index)) {
         // The pod's namespace ended meanwhile, and the pair with it.
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(false),

@@ -99,7 +99,7 @@ impl Job<'_> {
             masqueraded: kubenet.ip_masq,
             unfiltered: kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
-            bandwidth: kubenet.bandwidth,
+            bandwidth: kubenet.bandwidth.clone(),
         });
         let rules = record.rules();
         entry.replace(record)?;
@@ -162,11 +162,7 @@ fn warn_of_promiscuity(hairpin: Hairpin) {
 
 fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
     registry.claim(owner.id(), record).map_err(|error| match error {
-        RecordError::Exists(_) => Error::Exists {
-            network: owner.network().to_owned(),
-            container: owner.container().to_owned(),
-            ifname: owner.ifname().to_owned(),
-        },
+        RecordError::Exists(_) => Error::exists(owner),
         error => error.into(),
     })
 }

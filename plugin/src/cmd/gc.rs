@@ -13,6 +13,7 @@ use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
 use super::del::detach;
+use crate::adopted;
 use crate::error::Error;
 use crate::ipam;
 use crate::record::{Entry, RecordError, Registry};
@@ -47,6 +48,7 @@ impl Collection<'_> {
             self.collect(registry.as_ref(), &owner);
         }
         self.release();
+        self.errors.extend(self.collect_adopted().err());
         if self.errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(self.errors)) }
     }
 
@@ -83,11 +85,18 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, self.network);
+        let errors = detach(owner, entry, self.network, || adopted::remove_rules(owner));
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
         }
+    }
+
+    /// Removes the reference plugins' rules of what is not alive.
+    fn collect_adopted(&self) -> Result<(), Error> {
+        let name = self.network.name.as_str();
+        let valid = self.valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
+        adopted::collect(name, valid)
     }
 
     /// Has IPAM release what has neither record nor link.

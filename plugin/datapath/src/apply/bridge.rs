@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo, tolerate};
+use super::{ApplyError, ETHERNET_MTU, Undo, tolerate};
 use crate::{
-    Bridge,
+    Bridge, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
     rtnl::{
@@ -20,9 +20,6 @@ use crate::{
     },
     sysctl,
 };
-
-/// What a link's MTU is where nothing says otherwise (RFC 894).
-const ETHERNET_MTU: u32 = 1500;
 
 /// Makes or checks the bridge and returns it as it is.
 pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
@@ -51,7 +48,7 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     for gateway in &wanted.gateways {
         route::wait_until_local(host, gateway.addr())?;
     }
-    if wanted.promiscuous {
+    if wanted.promiscuity != Promiscuity::Off {
         make_promiscuous(host, wanted, &bridge)?;
     }
     Ok(bridge)
@@ -59,12 +56,14 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
 
 /// The rules come first, so that no duplicate slips through. Never undone: other pods need it too.
 fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
-    let duplicates = Duplicates {
-        bridge: &wanted.name,
-        mac: bridge.mac.unwrap_or(wanted.mac),
-        gateways: &wanted.gateways,
-    };
-    duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    if wanted.promiscuity == Promiscuity::Deduplicated {
+        let duplicates = Duplicates {
+            bridge: &wanted.name,
+            mac: bridge.mac.unwrap_or(wanted.mac),
+            gateways: &wanted.gateways,
+        };
+        duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    }
     if !bridge.is_promiscuous {
         host.execute(&change::make_promiscuous(&wanted.name, bridge.index))?;
     }
@@ -94,7 +93,7 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
         return Err(ApplyError::NotABridge { name: name(), kind });
     }
     match wanted.mtu {
-        Some(mtu) if mtu != bridge.mtu => {
+        Some(mtu) if mtu != bridge.mtu && !wanted.adopts_mtu => {
             Err(ApplyError::BridgeMtu { name: name(), found: bridge.mtu, wanted: mtu })
         }
         _ => Ok(()),

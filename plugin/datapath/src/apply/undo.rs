@@ -26,6 +26,7 @@ enum Made {
     },
     Bridge(Bridge),
     Rules(OwnerId, PodRules),
+    ReferenceRules(Owner),
 }
 
 impl Undo {
@@ -54,6 +55,11 @@ impl Undo {
         self.made.push(Made::Rules(owner, rules));
     }
 
+    /// A pod's rules in the reference plugins' tables, or the try to make them.
+    pub(super) fn reference_rules(&mut self, owner: &Owner) {
+        self.made.push(Made::ReferenceRules(owner.clone()));
+    }
+
     /// Takes everything back, the last made first. What fails is logged and the rest still taken back: the
     /// error that led here is the one to report.
     ///
@@ -76,6 +82,7 @@ impl Made {
             Self::Reversible(request) => host.execute(&request)?,
             Self::Link { owner, name } => remove::link(host, &owner, &name).map(drop)?,
             Self::Bridge(bridge) => delete_unused(host, &bridge)?,
+            Self::ReferenceRules(owner) => remove::reference_rules(&owner)?,
             Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
                 nft::remove(&mut netfilter, owner, Some(&rules))?;

@@ -12,7 +12,8 @@
 //! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
 //!   of the node that lead to a pod) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
-//! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`.
+//! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`. `reference_masquerade` and
+//! `sender_check` are the reference plugins' rules, in their tables.
 //!
 //! Rules are made once for the node; a pod is elements of maps, whose cost does not grow with the number
 //! of pods. An element's comment is its owner's alias, so that the owner's id is enough to find it, and so
@@ -32,7 +33,9 @@ mod layout;
 mod masquerade;
 mod message;
 mod reading;
+pub(crate) mod reference_masquerade;
 mod rules;
+pub(crate) mod sender_check;
 mod services;
 mod table;
 #[cfg(test)]
@@ -45,6 +48,7 @@ pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
+pub use reading::has_foreign_chain;
 pub use rules::{PodRules, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
 

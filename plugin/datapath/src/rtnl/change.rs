@@ -33,9 +33,24 @@ pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr) -> Request {
     create(format!("create bridge {name}"), message)
 }
 
-/// Creates a pair: the host's end up and a port of the bridge, the pod's end down and in the pod's namespace.
+/// How a port of a bridge treats frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortFlags {
+    /// They may go back to where they came from.
+    pub(crate) hairpin: bool,
+    /// They may not come from or go to another such port.
+    pub(crate) isolated: bool,
+}
+
+/// Creates a pair: the host's end up and, where there is one, a port of the bridge, the pod's end down and in the pod's namespace.
 /// `EEXIST` where either name is taken. Kernels from 6.2 on echo the host's end.
-pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netns, mtu: u32) -> Request {
+pub(crate) fn create_pair(
+    host: End<'_>,
+    bridge: Option<u32>,
+    pod: End<'_>,
+    netns: &Netns,
+    mtu: u32,
+) -> Request {
     let mut peer = LinkMessage::default();
     peer.attributes = end(pod, mtu);
     peer.attributes.push(LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd()));
@@ -43,7 +58,7 @@ pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netn
     let mut message = LinkMessage::default();
     raise(&mut message);
     message.attributes = end(host, mtu);
-    message.attributes.push(LinkAttribute::Controller(bridge));
+    message.attributes.extend(bridge.map(LinkAttribute::Controller));
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
@@ -51,7 +66,14 @@ pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netn
     create(format!("create link {} with its peer {} in the pod", host.name, pod.name), message)
 }
 
-/// Writes the owner's alias on a port of a bridge and sets the port's hairpin mode.
+/// Writes the owner's alias on a link.
+pub(crate) fn mark_link(name: &LinkName, index: u32, alias: String) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::IfAlias(alias)];
+    change(format!("set alias of {name}"), message)
+}
+
+/// Writes the owner's alias on a port of a bridge and sets the port's modes.
 ///
 /// A port speaks no IPv6 of its own: a link-local address would only be one more that the kernel walks over
 /// whenever a link changes. Before the link has a carrier it has none yet.
@@ -59,19 +81,22 @@ pub(crate) fn mark_port(
     name: &LinkName,
     index: u32,
     alias: String,
-    hairpin: bool,
+    flags: PortFlags,
     kernel_has_ipv6: bool,
 ) -> Request {
     let mut message = at(index);
+    let mut modes = vec![InfoBridgePort::HairpinMode(flags.hairpin)];
+    // Kernels before 4.18 do not know it.
+    modes.extend(flags.isolated.then_some(InfoBridgePort::Isolated(true)));
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
         without_link_local(kernel_has_ipv6),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),
+            LinkInfo::PortData(InfoPortData::BridgePort(modes)),
         ]),
     ];
-    change(format!("set alias and hairpin mode of {name}"), message)
+    change(format!("set alias and port modes of {name}"), message)
 }
 
 /// Creates an ifb, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
@@ -94,6 +119,13 @@ pub(crate) fn switch_on(name: &LinkName, index: u32) -> Request {
     let mut message = at(index);
     raise(&mut message);
     change(format!("switch on {name}"), message)
+}
+
+/// Switches a link off.
+pub(crate) fn switch_off(name: &LinkName, index: u32) -> Request {
+    let mut message = at(index);
+    message.header.change_mask = LinkFlags::Up;
+    change(format!("switch off {name}"), message)
 }
 
 /// Sets a bridge's MTU and switches it on.
