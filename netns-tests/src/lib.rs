@@ -7,12 +7,14 @@
 //! is either wrong or a difference that has to be explained.
 
 pub mod cnitool;
+pub mod dropin;
 pub mod engine;
 pub mod failure;
 pub mod harness;
 pub mod netns;
 pub mod network;
 pub mod node;
+pub mod observed;
 pub mod parallel;
 pub mod probe;
 pub mod process;
@@ -22,5 +24,6 @@ pub mod snapshot;
 pub mod subject;
 pub mod tools;
 pub mod tracer;
+pub mod view;
 pub mod wait;
 pub mod watch;

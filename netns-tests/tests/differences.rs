@@ -149,6 +149,11 @@ pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
     reason: "a client that goes on sending must not keep the dead pod's entry",
     always: false,
 };
+pub(crate) const LISTS_THE_IFB: Difference = Difference {
+    reference: "bandwidth lists the ifb among the result's interfaces",
+    reason: "ours is found by its name: the list is bridge, host link and pod's link, whatever is asked for",
+    always: true,
+};
 pub(crate) const FORGETS_ELSEWHERE: Difference = Difference {
     reference: "portmap deletes every UDP connection tracking entry of the port's number, wherever it leads",
     reason: "a pod's question to a name server elsewhere is not to lose its translation: those to the node's addresses go",
@@ -177,7 +182,7 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 31] = [
+const ALL: [&Difference; 32] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -205,6 +210,7 @@ const ALL: [&Difference; 31] = [
     &LOOPBACK_OPEN,
     &UDP_AT_ADD_ONLY,
     &FORGETS_ELSEWHERE,
+    &LISTS_THE_IFB,
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,

@@ -10,6 +10,7 @@ mod containerd;
 mod crash;
 mod delete;
 mod differences;
+mod differential;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         hairpin::cases(),
         podman::cases(),
         containerd::cases(),
+        differential::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
