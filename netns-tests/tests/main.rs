@@ -11,6 +11,7 @@ mod crash;
 mod delete;
 mod differences;
 mod differential;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         podman::cases(),
         containerd::cases(),
         differential::cases(),
+        dropin_interfaces::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

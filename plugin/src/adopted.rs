@@ -1,11 +1,13 @@
 //! Taking off the node what the reference plugins made for an attachment, whichever program is asked to.
 
 use podnet_cni::{AddResult, Attachment};
-use podnet_datapath::{AnsweredLink, Netns, Owner, collect_adopted, link_labels, remove_adopted};
+use podnet_datapath::{
+    AnsweredLink, Netns, Owner, collect_adopted, lift_limits, link_labels, reference, remove_adopted,
+};
 
 use crate::cmd::{Answered, pod_link};
 use crate::error::Error;
-use crate::masquerade;
+use crate::{masquerade, portmap};
 
 /// Removes what there is of the attachment; what is missing is as good as removed.
 ///
@@ -19,6 +21,13 @@ pub(crate) fn remove(attachment: &Attachment, owner: &Owner, netns: Option<&str>
     let answered = previous.and_then(|result| answered(&result, attachment.ifname.as_str(), netns));
     remove_adopted(owner, sandbox.as_ref().map(|sandbox| (sandbox, &name)), answered.as_ref())?;
     Ok(masquerade::remove(owner)?)
+}
+
+/// The same, and what the plugins behind it in the reference chain made: host ports and limits.
+pub(crate) fn remove_chain(attachment: &Attachment, owner: &Owner, netns: Option<&str>) -> Result<(), Error> {
+    remove(attachment, owner, netns)?;
+    portmap::remove(owner.network(), owner.container())?;
+    Ok(lift_limits(&reference::ifb(owner.network(), owner.container())?)?)
 }
 
 /// Removes the rules alone.

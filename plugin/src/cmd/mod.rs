@@ -42,7 +42,7 @@ impl Plugin for Podnet {
     }
 
     fn del(&self, attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-        del::del(attachment, netns, adopted::remove)
+        del::del(attachment, netns, adopted::remove_chain)
     }
 
     fn gc(&self, network: &Network) -> Result<(), Error> {

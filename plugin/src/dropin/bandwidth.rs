@@ -15,11 +15,10 @@ use crate::cmd::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
-use podnet_datapath::reference::hashed_name;
+use podnet_datapath::reference::ifb;
 
-/// What the names of the ifbs begin with, and how long they are.
+/// What the names of the ifbs begin with.
 const PREFIX: &str = "bwp";
-const NAME_LENGTH: usize = 15;
 
 /// The plugin.
 pub(super) struct Limiter;
@@ -117,7 +116,7 @@ fn connected(attachment: &Attachment, netns: &str, result: &AddResult) -> Result
 
 fn ifb_name(attachment: &Attachment) -> Result<LinkName, Error> {
     let (network, container) = (attachment.network.name.as_str(), attachment.container_id.as_str());
-    Ok(hashed_name(PREFIX, &[network, container], NAME_LENGTH).parse()?)
+    Ok(ifb(network, container)?)
 }
 
 fn previous(network: &Network) -> Result<AddResult, Error> {
