@@ -20,6 +20,7 @@ pub mod probe;
 pub mod process;
 pub mod reply;
 pub mod sandbox;
+pub mod sctp;
 pub mod snapshot;
 pub mod subject;
 pub mod tools;

@@ -93,10 +93,10 @@ fn host_ports(scene: Scene) -> Outcome {
         "default gateways"
     );
     for (&address, uplink) in status.addresses.iter().zip(uplinks) {
-        let web = Server::start((&netns).into(), (address, 80).into(), false)?;
+        let web = Server::start(&netns, (address, 80).into(), false)?;
         web.asked(other.place(), (uplink, 8080).into())?;
         web.asked(Place::Node, (uplink, 8080).into())?;
-        let dns = Server::start((&netns).into(), (address, 53).into(), true)?;
+        let dns = Server::start(&netns, (address, 53).into(), true)?;
         dns.asked(other.place(), (uplink, 5353).into())?;
     }
     take_off(&node, &id)?;

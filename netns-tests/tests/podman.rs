@@ -57,7 +57,7 @@ fn published_ports(scene: Scene) -> Outcome {
     ensure_eq!(look::addresses(&link).len(), addresses.len(), "number of addresses of {link}");
     ensure_eq!(seen["MacAddress"], link["address"], "hardware address in {seen}");
     for (address, uplink) in addresses.into_iter().zip(other.masquerade_addresses()?) {
-        let start = |port: u16, is_udp| Server::start((&netns).into(), (address, port).into(), is_udp);
+        let start = |port: u16, is_udp| Server::start(&netns, (address, port).into(), is_udp);
         let web = start(80, false)?;
         web.asked(other.place(), (uplink, 8080).into())?;
         web.asked(Place::Node, (uplink, 8080).into())?;

@@ -18,8 +18,12 @@ pub(crate) enum Server {
 pub(crate) const PATIENCE: Duration = Duration::from_millis(700);
 
 impl Server {
-    pub(crate) fn start(place: Place<'_>, address: SocketAddr, is_udp: bool) -> Result<Self, Failure> {
-        place.inside(|| {
+    pub(crate) fn start<'a>(
+        place: impl Into<Place<'a>>,
+        address: SocketAddr,
+        is_udp: bool,
+    ) -> Result<Self, Failure> {
+        place.into().inside(|| {
             if is_udp {
                 let socket = UdpSocket::bind(address).doing(address)?;
                 socket.set_read_timeout(Some(PATIENCE))?;

@@ -2,7 +2,7 @@
 
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::{
-    AnsweredLink, Netns, Owner, collect_adopted, lift_limits, link_labels, reference, remove_adopted,
+    AnsweredLink, Netns, Owner, collect_adopted, lift_limits, link_labels, remove_adopted,
 };
 
 use crate::cmd::{Answered, pod_link};
@@ -26,8 +26,18 @@ pub(crate) fn remove(attachment: &Attachment, owner: &Owner, netns: Option<&str>
 /// The same, and what the plugins behind it in the reference chain made: host ports and limits.
 pub(crate) fn remove_chain(attachment: &Attachment, owner: &Owner, netns: Option<&str>) -> Result<(), Error> {
     remove(attachment, owner, netns)?;
+    remove_followers(owner)
+}
+
+/// As [`remove_chain`], but for the pod's link.
+pub(crate) fn remove_linkless(owner: &Owner) -> Result<(), Error> {
+    remove_rules(owner)?;
+    remove_followers(owner)
+}
+
+fn remove_followers(owner: &Owner) -> Result<(), Error> {
     portmap::remove(owner.network(), owner.container())?;
-    Ok(lift_limits(&reference::ifb(owner.network(), owner.container())?)?)
+    Ok(lift_limits(owner)?)
 }
 
 /// Removes the rules alone.

@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::bandwidth::{Annotations, Bandwidth, Members};
-use crate::host_ports::{self, PortMappings};
+use crate::host_ports::{self, PortMappings, Translator};
 use crate::logging::Level;
 
 /// The bridge of mode kubenet, by kubenet's own name.
@@ -58,7 +58,7 @@ pub(crate) struct NetConf {
     pub(crate) force_address: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
-    /// How host ports are made: `nftables`.
+    /// How host ports are made: `nftables`, `iptables`; absent: nftables, or iptables on a kernel without.
     pub(crate) portmap_backend: Option<String>,
     /// Whether host ports work from the node itself and from the pod's own subnet; true.
     pub(crate) snat: Option<bool>,
@@ -301,11 +301,13 @@ impl NetConf {
     }
 
     fn host_ports(&self) -> Result<PortMappings, ConfigError> {
-        match self.portmap_backend.as_deref() {
-            None | Some("nftables") => {}
+        let translator = match self.portmap_backend.as_deref() {
+            None | Some("nftables") => Translator::Podnet,
+            Some("iptables") => Translator::Iptables,
             Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
-        }
-        PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
+        };
+        let ports = PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))?;
+        Ok(PortMappings { translator, ..ports })
     }
 
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
@@ -379,7 +381,7 @@ mod tests {
             is_default_gateway: true,
             force_address: false,
             ip_masq: false,
-            host_ports: PortMappings { ports: Vec::new(), snat: true },
+            host_ports: PortMappings { snat: true, ..PortMappings::default() },
             bandwidth: Bandwidth::default(),
             mac: None,
         };
@@ -445,7 +447,7 @@ mod tests {
             (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
+            (json!({"portmapBackend": "ebtables"}), "unsupported field portmapBackend: \"ebtables\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

@@ -43,7 +43,7 @@ pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
-pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limit_labels, outer_end};
+pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limited_owners, outer_end};
 pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};

@@ -95,7 +95,11 @@ fn remove_rules(
     socket: &mut Option<Socket>,
 ) -> Result<nft::Removed, RemoveError> {
     let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
-    Ok(nft::remove(socket, owner.id(), known)?)
+    match nft::remove(socket, owner.id(), known) {
+        // A kernel without nftables has no rules to remove.
+        Err(NftError::Unsupported { .. }) => Ok(nft::Removed::default()),
+        removed => Ok(removed?),
+    }
 }
 
 /// Removes the host's end and the ifb, where there is one, and returns the host's end's name.

@@ -62,9 +62,7 @@ impl Plugin for Portmap {
     fn status(&self, network: &Network) -> Result<(), Error> {
         let conf = Conf::read(network)?;
         super::ready(|| match backend(&conf)? {
-            Backend::Iptables if !portmap::has_iptables() => {
-                Err(Error::KernelLacks("a working iptables".into()))
-            }
+            Backend::Iptables if !portmap::has_iptables() => Err(Error::NoIptables),
             Backend::Nftables if !has_nf_tables()? => {
                 Err(Error::KernelLacks("nf_tables (CONFIG_NF_TABLES)".into()))
             }
