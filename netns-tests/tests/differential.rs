@@ -15,7 +15,7 @@ use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::node::OtherNode;
 use podnet_netns_tests::observed::{self, Neighbourhood};
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, view};
+use podnet_netns_tests::{ensure, probe, view};
 use serde_json::{Value, json};
 
 use crate::differences::{Difference, LISTS_THE_IFB, PROMISCUITY_ALONE};
@@ -264,6 +264,9 @@ fn observe(network: &Network, family: Family) -> Result<Value, Failure> {
         // Nobody is to be waited for: no address of the node is probed for.
         fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0")?;
         let other = OtherNode::create(family)?;
+        for address in other.pod_addresses()? {
+            probe::reach(Place::Node, other.place(), address, Duration::from_secs(8))?;
+        }
         let for_another = for_another(network);
         let (pod, neighbour) = (Pod::create("pod")?, Pod::create("neighbour")?);
         let added = network.add(&pod)?;
