@@ -12,6 +12,7 @@ use podnet_netns_tests::node::OtherNode;
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, parallel, probe};
+use serde_json::Value;
 
 use crate::look;
 use crate::runtime;
@@ -25,7 +26,8 @@ pub(crate) fn cases() -> Vec<Case> {
         &[Family::V4, Family::Dual],
         &[
             ("ready_with_a_configuration_alone", ready_with_a_configuration_alone, None),
-            ("host_ports", host_ports, None),
+            ("host_ports", |scene| host_ports(scene, runtime::conflist), None),
+            ("host_ports_by_the_references_names", |s| host_ports(s, runtime::reference_chain), None),
             ("limits_by_annotation", limits_by_annotation, None),
             ("a_failure_is_told", a_failure_is_told, None),
             ("twelve_pods_at_once", twelve_pods_at_once, None),
@@ -33,10 +35,17 @@ pub(crate) fn cases() -> Vec<Case> {
     )
 }
 
+/// How the subject's network is configured.
+type Conflist = fn(Scene) -> Result<Value, Failure>;
+
 /// containerd on a node with the subject's network, on which a first pod has come and gone.
 fn node(room: &Room, scene: Scene) -> Result<Containerd, Failure> {
+    node_with(room, scene, runtime::conflist)
+}
+
+fn node_with(room: &Room, scene: Scene, conflist: Conflist) -> Result<Containerd, Failure> {
     let node = Containerd::start(room, &runtime::plugins(room, scene)?)?;
-    node.configure(&runtime::conflist(scene)?)?;
+    node.configure(&conflist(scene)?)?;
     let id = node.run(&pod("first", vec![tcp(1, 1)]))?;
     table::at_rest()?;
     take_off(&node, &id)?;
@@ -69,11 +78,11 @@ fn ready_with_a_configuration_alone(scene: Scene) -> Outcome {
     take_off(&node, &id)
 }
 
-fn host_ports(scene: Scene) -> Outcome {
+fn host_ports(scene: Scene, conflist: Conflist) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     let uplinks = other.masquerade_addresses()?;
     let room = Room::prepare()?;
-    let node = node(&room, scene)?;
+    let node = node_with(&room, scene, conflist)?;
     let before = Snapshot::take()?;
     let mut ports = vec![tcp(8080, 80)];
     ports.extend(uplinks.iter().map(|uplink| PortMapping {

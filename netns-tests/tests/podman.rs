@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ("published_ports", published_ports, None),
             ("asked_addresses", asked_addresses, None),
             ("neighbours", neighbours, None),
+            ("podmans_own_network", podmans_own_network, None),
         ],
     )
 }
@@ -35,10 +36,14 @@ pub(crate) fn cases() -> Vec<Case> {
 /// podman with the subject's network, on which a first container has come and gone.
 fn podman(room: &Room, scene: Scene) -> Result<Podman, Failure> {
     let podman = Podman::prepare(room, &runtime::plugins(room, scene)?, &runtime::conflist(scene)?)?;
+    settle(&podman)?;
+    Ok(podman)
+}
+
+fn settle(podman: &Podman) -> Outcome {
     podman.start("first", &["--publish", "1:1"], &[])?;
     table::at_rest()?;
-    podman.call(&["rm", "--force", "--time", "0", "first"])?;
-    Ok(podman)
+    podman.call(&["rm", "--force", "--time", "0", "first"]).map(drop)
 }
 
 fn published_ports(scene: Scene) -> Outcome {
@@ -113,6 +118,39 @@ fn neighbours(scene: Scene) -> Outcome {
         podman.call(&["exec", "a", "ping", "-c", "1", "-W", "2", &address.to_string()])?;
     }
     podman.call(&["rm", "--force", "--time", "0", "a", "b"])?;
+    before.ensure_unchanged("podman rm")
+}
+
+/// What `podman network create` writes asks for `bridge`, `host-local`, `portmap`, `firewall` and `tuning`.
+fn podmans_own_network(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let room = Room::prepare()?;
+    let mut podman = podman(&room, scene)?;
+    let mut options = vec!["--subnet", "10.92.7.0/24"];
+    if scene.family.has_v6() {
+        options.extend(["--ipv6", "--subnet", "fd00:92:7::/64"]);
+    }
+    podman.create_network("own", &options)?;
+    settle(&podman)?;
+    let before = Snapshot::take()?;
+    podman.start("web", &["--publish", "8080:80"], &[])?;
+    podman.start("client", &[], &[])?;
+    let netns = Netns::of_others(&podman.namespace_of("web")?)?;
+    let client = Netns::of_others(&podman.namespace_of("client")?)?;
+    for (address, uplink) in
+        addresses_in(&podman.network_of("web")?)?.into_iter().zip(other.masquerade_addresses()?)
+    {
+        let web = Server::start(&netns, (address, 80).into(), false)?;
+        web.asked_at_first(other.place(), (uplink, 8080).into())?;
+        web.asked(Place::Node, (uplink, 8080).into())?;
+        web.asked((&client).into(), (address, 80).into())?;
+    }
+    // podman's networks are masqueraded.
+    for (outside, node) in other.pod_addresses()?.into_iter().zip(other.masquerade_addresses()?) {
+        let seen = probe::reach((&client).into(), other.place(), outside, Duration::from_secs(8))?;
+        ensure_eq!(seen, node, "address that the outside sees");
+    }
+    podman.call(&["rm", "--force", "--time", "0", "web", "client"])?;
     before.ensure_unchanged("podman rm")
 }
 

@@ -37,6 +37,13 @@ impl Podman {
         Ok(podman)
     }
 
+    /// Makes a network in podman's own way, with podman's own choice of plugins, and uses it from now on.
+    pub fn create_network(&mut self, name: &str, options: &[&str]) -> Result<(), Failure> {
+        self.call(&[&["network", "create"], options, &[name]].concat())?;
+        name.clone_into(&mut self.network);
+        Ok(())
+    }
+
     /// `podman ARGS`, which must succeed.
     pub fn call(&self, args: &[&str]) -> Result<String, Failure> {
         self.ask(args)?.success()
