@@ -28,7 +28,7 @@ pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Grant, GrantError};
 pub(crate) use host_local::HostLocal;
-pub(crate) use release::{collect, collect_reservations, release, release_reservations};
+pub(crate) use release::{collect, collect_reservations, has_reservation, release, release_reservations};
 
 use crate::error::Error;
 use crate::netconf::{self, ConfigError, NetConf, RuntimeConfig};

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
-use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::nft::NftError;
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
@@ -29,9 +28,10 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
-    let ruled = match nft::owners(&mut Socket::open(Protocol::Netfilter)?) {
-        Err(NftError::Unsupported { .. }) => Vec::new(),
-        owners => owners?,
+    let ruled = nft::open_if_any()?.map(|mut netfilter| nft::owners(&mut netfilter));
+    let ruled = match ruled {
+        None | Some(Err(NftError::Unsupported { .. })) => Vec::new(),
+        Some(owners) => owners?,
     };
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())

@@ -8,7 +8,7 @@ mod conf;
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
     self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
-    Veth,
+    Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
@@ -38,6 +38,8 @@ pub(super) struct Bridge {
     vlan: Option<u16>,
     /// The VLANs that the pod sends and gets tagged.
     trunk: Vec<u16>,
+    /// The node's link into `vlan`, which has the gateway's addresses.
+    gateway_link: Option<VlanLink>,
     /// Whether a new bridge tells VLANs apart.
     filters_vlans: bool,
     preserve_default_vlan: bool,
@@ -71,7 +73,12 @@ impl Kind for Bridge {
         }
         PodNetwork {
             veth: Veth { mtu: Some(self.mtu.unwrap_or(DEFAULT_MTU)), is_up: self.is_up, ..network.veth },
-            host_end: HostEnd::Port(Port { bridge, hairpin: self.hairpin, isolated: self.isolated }),
+            host_end: HostEnd::Port(Port {
+                bridge,
+                hairpin: self.hairpin,
+                isolated: self.isolated,
+                vlans: self.vlans(),
+            }),
             detects_duplicates: self.detects_duplicates,
             checks_sender: self.checks_sender,
             ..network
@@ -109,11 +116,19 @@ impl Bridge {
         }
     }
 
+    /// A pod with tagged VLANs alone has its other frames in VLAN 1, as the reference has it.
+    fn vlans(&self) -> Vlans {
+        let untagged = self.vlan.or((!self.trunk.is_empty()).then_some(1));
+        Vlans { untagged, tagged: self.trunk.clone(), keeps_default: self.preserve_default_vlan }
+    }
+
     /// An existing bridge is taken with any MTU, and nobody drops duplicates.
     fn with_own_settings(&self, bridge: datapath::Bridge) -> datapath::Bridge {
         datapath::Bridge {
             mtu: Some(self.mtu.unwrap_or(DEFAULT_MTU)),
             adopts_mtu: true,
+            gateway_link: self.gateway_link.clone().filter(|_| !bridge.gateways.is_empty()),
+            filters_vlans: self.filters_vlans,
             promiscuity: if self.promiscuous { Promiscuity::On } else { Promiscuity::Off },
             ..bridge
         }

@@ -93,12 +93,14 @@ impl Common {
 
     /// Who masquerades, where anybody does: the reference's choice is iptables, unless that does not work.
     fn backend(&self) -> Option<Backend> {
-        let choice = match self.ip_masq_backend.as_deref() {
+        if !self.ip_masq {
+            return None;
+        }
+        Some(match self.ip_masq_backend.as_deref() {
             Some("nftables") => Backend::Nftables,
             None if !has_iptables() => Backend::Nftables,
             _ => Backend::Iptables,
-        };
-        self.ip_masq.then_some(choice)
+        })
     }
 }
 

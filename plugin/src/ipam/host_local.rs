@@ -150,6 +150,14 @@ pub(super) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error>
     Ok(())
 }
 
+/// Whether the owner has anything in `data_dir`; what cannot be read is nobody's.
+pub(super) fn has_any(owner: &Owner, data_dir: &Path) -> bool {
+    let find = || -> Result<_, Error> {
+        Ok(host_local::find(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?)
+    };
+    find().is_ok_and(|addresses| !addresses.is_empty())
+}
+
 fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
     leases.iter().map(|lease| lease.address.addr()).collect()
 }

@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::{AddResult, Interface, IpConfig, Route};
 use podnet_datapath::{
     self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, LinkName, LinkPrefix, MacAddr,
-    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth,
+    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth, Vlans,
 };
 use sha2::{Digest, Sha256};
 
@@ -49,6 +49,7 @@ pub(crate) fn plan(
                 Hairpin::Promiscuous => filtered != Families::default(),
             },
             isolated: false,
+            vlans: Vlans::default(),
         }),
         addresses: addresses(leases),
         detects_duplicates: false,
@@ -86,6 +87,8 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
         mtu: config.mtu,
         adopts_mtu: false,
         gateways: if config.is_gateway { gateways } else { Vec::new() },
+        gateway_link: None,
+        filters_vlans: false,
         force_address: config.force_address,
         promiscuity: match config.hairpin {
             Hairpin::Promiscuous => Promiscuity::Deduplicated,
@@ -117,15 +120,12 @@ pub(crate) fn result(
     routes: Vec<Route>,
 ) -> AddResult {
     let interfaces = interfaces(network, made, sandbox);
-    AddResult {
-        ips: ip_configs(leases, interfaces.len().checked_sub(1)),
-        interfaces,
-        routes,
-        ..AddResult::default()
-    }
+    let of_pod = interfaces.iter().position(|interface| interface.sandbox.is_some());
+    AddResult { ips: ip_configs(leases, of_pod), interfaces, routes, ..AddResult::default() }
 }
 
-/// The interfaces in the order which runtimes and tests rely on: the bridge where there is one, host's end, pod's end.
+/// The interfaces in the order which runtimes and tests rely on: the bridge where there is one, host's end, pod's end, the
+/// link with the gateway's addresses where it is not the bridge.
 pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) -> Vec<Interface> {
     let interface = |name: &LinkName, mac: MacAddr| Interface {
         name: name.as_str().to_owned(),
@@ -136,7 +136,8 @@ pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) ->
     let pod = interface(&network.veth.pod_name, network.veth.pod_mac);
     let pair =
         [interface(&made.host_name, made.host_mac), Interface { sandbox: Some(sandbox.to_owned()), ..pod }];
-    bridge.into_iter().chain(pair).collect()
+    let gateway_link = made.gateway_link.as_ref().map(|(name, mac)| interface(name, *mac));
+    bridge.into_iter().chain(pair).chain(gateway_link).collect()
 }
 
 /// The addresses, all of this interface.

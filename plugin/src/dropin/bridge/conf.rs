@@ -2,7 +2,7 @@
 
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Network};
-use podnet_datapath::MacAddr;
+use podnet_datapath::{LinkName, MacAddr, VlanLink, Vlans};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -75,17 +75,23 @@ impl Bridge {
             return Err(ConfigError::invalid("promiscMode", "true", rule).into());
         }
         let trunk = conf.vlan_trunk.iter().enumerate().map(|(index, trunk)| trunk.vlans(index));
+        let name = bridge_name(Some(&conf.bridge), DEFAULT_BRIDGE)?;
+        let vlan = vlan(conf.vlan)?;
+        let is_gateway = conf.is_gateway || conf.is_default_gateway;
+        let gateway_vlan = vlan.filter(|_| is_gateway);
+        let gateway_link = gateway_vlan.map(|vlan| conf.gateway_link(&name, vlan)).transpose()?;
         let mac = conf.runtime_config.mac.or(conf.args.cni.mac).or(args.mac);
         Ok(Self {
-            name: bridge_name(Some(&conf.bridge), DEFAULT_BRIDGE)?,
+            name,
             mtu: mtu(Some(conf.mtu))?,
-            is_gateway: conf.is_gateway || conf.is_default_gateway,
+            is_gateway,
             is_default_gateway: conf.is_default_gateway,
             force_address: conf.force_address,
             hairpin: conf.hairpin_mode,
             promiscuous: conf.promisc_mode,
-            vlan: vlan(conf.vlan)?,
-            trunk: in_order(trunk.collect::<Result<_, _>>()?),
+            vlan,
+            gateway_link,
+            trunk: in_order(&trunk.collect::<Result<Vec<_>, _>>()?),
             filters_vlans: conf.vlan != 0 || !conf.vlan_trunk.is_empty(),
             preserve_default_vlan: conf.preserve_default_vlan,
             checks_sender: conf.macspoofchk,
@@ -94,6 +100,18 @@ impl Bridge {
             is_up: !conf.disable_container_interface,
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
+    }
+}
+
+impl Conf {
+    /// The node's link into the VLAN.
+    fn gateway_link(&self, bridge: &LinkName, vlan: u16) -> Result<VlanLink, ConfigError> {
+        let name = format!("{bridge}.{vlan}");
+        let name = name
+            .parse()
+            .map_err(|error| ConfigError::invalid("vlan", vlan.to_string(), format!("{error}")))?;
+        let keeps_default = self.preserve_default_vlan;
+        Ok(VlanLink { name, vlans: Vlans { untagged: Some(vlan), tagged: Vec::new(), keeps_default } })
     }
 }
 
@@ -136,7 +154,7 @@ impl Trunk {
 }
 
 /// Each once, the smallest first.
-fn in_order(vlans: Vec<Vec<u16>>) -> Vec<u16> {
+fn in_order(vlans: &[Vec<u16>]) -> Vec<u16> {
     let mut vlans = vlans.concat();
     vlans.sort_unstable();
     vlans.dedup();
