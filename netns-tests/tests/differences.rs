@@ -154,6 +154,16 @@ pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
     reason: "a client that goes on sending must not keep the dead pod's entry",
     always: false,
 };
+pub(crate) const LISTS_THE_IFB: Difference = Difference {
+    reference: "bandwidth lists the ifb among the result's interfaces",
+    reason: "ours is found by its name: the list is bridge, host link and pod's link, whatever is asked for",
+    always: true,
+};
+pub(crate) const FORGETS_ELSEWHERE: Difference = Difference {
+    reference: "portmap deletes every UDP connection tracking entry of the port's number, wherever it leads",
+    reason: "a pod's question to a name server elsewhere is not to lose its translation: those to the node's addresses go",
+    always: true,
+};
 pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
     reference: "gives a pod an address that another pod or the node has",
     reason: "the node could not tell the two apart",
@@ -183,7 +193,7 @@ pub(crate) const NO_GUARD: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 32] = [
+const ALL: &[&Difference] = &[
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -211,6 +221,8 @@ const ALL: [&Difference; 32] = [
     &OTHER_HOST_PORTS,
     &LOOPBACK_OPEN,
     &UDP_AT_ADD_ONLY,
+    &FORGETS_ELSEWHERE,
+    &LISTS_THE_IFB,
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,

@@ -6,11 +6,13 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
 mod daemon_addresses;
 mod daemon_kill;
 mod delete;
 mod differences;
+mod differential;
 mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
@@ -20,8 +22,11 @@ mod hairpin;
 mod host_ports;
 mod ipam;
 mod look;
+mod podman;
 mod results;
+mod runtime;
 mod scale;
+mod server;
 mod table;
 
 use std::process::ExitCode;
@@ -46,6 +51,9 @@ fn main() -> ExitCode {
         bandwidth::cases(),
         hairpin::cases(),
         guard::cases(),
+        podman::cases(),
+        containerd::cases(),
+        differential::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
         differences::cases(),
