@@ -14,6 +14,7 @@ mod gc_status;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod results;
 mod scale;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         scale::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
