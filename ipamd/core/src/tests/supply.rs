@@ -131,7 +131,7 @@ fn what_the_kernel_shows_is_adopted_and_a_contradiction_named() {
     node.supply(&["10.0.0.0/30"], secs(2));
     assert_eq!(node.pool.orphaned().count(), 0);
     assert_eq!(node.assign("a", secs(3)).unwrap(), [ip("10.0.0.1")]);
-    node.assert_same(&node.replayed());
+    node.assert_same(&node.replayed(secs(3)));
 }
 
 #[test]
