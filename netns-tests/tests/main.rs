@@ -17,6 +17,7 @@ mod ipam;
 mod look;
 mod results;
 mod scale;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
         chains::cases(),
