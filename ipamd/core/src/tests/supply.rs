@@ -52,7 +52,7 @@ fn an_address_is_assigned_once_it_is_programmed() {
     assert!(refused.may_pass());
     assert_eq!(
         refused.to_string(),
-        "no free IPv4 address: 0 assigned, 2 being programmed, 0 being given back; more are on their way"
+        "no free IPv4 address among 2: 0 assigned, 0 cooling down, 2 being programmed, 0 being given back; more are on their way"
     );
     assert_eq!(supply(&mut node, true), SupplyChange { programmed: 2, ..SupplyChange::default() });
     node.assign("a", secs(1)).unwrap();
