@@ -135,6 +135,19 @@ fn what_the_kernel_shows_is_adopted_and_a_contradiction_named() {
 }
 
 #[test]
+fn replayed_an_address_goes_when_it_went() {
+    let mut node = Recorded::new(settings(30), &["10.0.0.0/32"]);
+    node.assign("a", secs(1)).unwrap();
+    node.release("a", secs(2));
+    node.supply(&[], secs(50));
+    // Gone, and seen in use all the same: nothing is known of it.
+    let attachment = Attachment::new(&by_ipam("b", "eth0")).unwrap().into();
+    let claim = Holder { attachment, addresses: Addresses::from_list([ip("10.0.0.0")]).unwrap() };
+    node.pool.adopt(claim, secs(51), &mut node.events).unwrap();
+    node.assert_same(&node.replayed(secs(52)));
+}
+
+#[test]
 fn of_two_owners_of_one_address_the_earlier_stays() {
     let assigned = |container, address: &str| Event::Assigned {
         attachment: Attachment::new(&by_ipam(container, "eth0")).unwrap().into(),
