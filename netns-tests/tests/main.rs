@@ -18,6 +18,7 @@ mod ipamd;
 mod look;
 mod results;
 mod scale;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
         ipamd::cases(),
