@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::{Context as _, Failure};
 use crate::process::command;
+use crate::subject::{Family, GATEWAY_V4, GATEWAY_V6, SUBNET_V4, SUBNET_V6};
 use crate::tools;
 use crate::wait;
 
@@ -25,6 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Ipamd {
     child: Child,
     folder: PathBuf,
+    socket: PathBuf,
+}
+
+/// An assigned address, as the daemon sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Assigned {
+    /// The address.
+    pub address: String,
+    /// The container's ID.
+    pub container: String,
 }
 
 /// An answer.
@@ -59,6 +70,11 @@ impl Ipamd {
     /// Starts the daemon with its state in `folder`. `rest` is the configuration but for `state`, which lies there, too; a
     /// configuration without `metrics` has none.
     pub fn start(folder: &Path, rest: &str) -> Result<Self, Failure> {
+        Self::start_at(&folder.join("state/ipamd.sock"), folder, rest)
+    }
+
+    /// The same, with its socket where `rest` says.
+    pub fn start_at(socket: &Path, folder: &Path, rest: &str) -> Result<Self, Failure> {
         Self::configure(folder, rest)?;
         let log = fs::OpenOptions::new()
             .create(true)
@@ -75,12 +91,12 @@ impl Ipamd {
             .stderr(log)
             .spawn()
             .doing("start podnet-ipamd")?;
-        let mut daemon = Self { child, folder: folder.to_owned() };
+        let mut daemon = Self { child, folder: folder.to_owned(), socket: socket.to_owned() };
         wait::until(PATIENCE, "podnet-ipamd listens", || {
             if let Some(status) = daemon.child.try_wait()? {
                 return Err(Failure::failed(format!("podnet-ipamd ended with {status}: {}", daemon.log()?)));
             }
-            Ok(UnixStream::connect(daemon.socket()).ok())
+            Ok(UnixStream::connect(socket).ok())
         })?;
         Ok(daemon)
     }
@@ -103,7 +119,7 @@ impl Ipamd {
 
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("state/ipamd.sock")
+        self.socket.clone()
     }
 
     /// Its process.
@@ -151,6 +167,20 @@ impl Ipamd {
         exchange(&mut stream, "localhost", method, path, body)
     }
 
+    /// The assigned addresses, sorted.
+    pub fn assigned(&self) -> Result<Vec<Assigned>, Failure> {
+        let answer = self.post("/debug/ipaddresses", r#"{"IPConfigStateFilter":["Assigned"]}"#)?.json()?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let assigned = |entry: &Value| Assigned {
+            address: text(&entry["IPAddress"]),
+            container: text(&entry["PodInfo"]["PodInfraContainerID"]),
+        };
+        let entries = answer["IPConfigurationStatus"].as_array();
+        let mut assigned: Vec<Assigned> = entries.into_iter().flatten().map(assigned).collect();
+        assigned.sort();
+        Ok(assigned)
+    }
+
     /// Addresses for a container's eth0.
     pub fn request(&self, container: &str) -> Result<Answer, Failure> {
         self.post("/network/requestipconfigs", &body_for(container))
@@ -167,6 +197,34 @@ impl Drop for Ipamd {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// A configuration's `source` and `pool`: of each of the family's subnets the addresses from `first` on, `count` of them, a
+/// power of two of which `first` is a multiple. They are free again at once.
+pub fn pool(family: Family, first: u8, count: u8) -> String {
+    format!("source: {}\npool: {{coolDown: 0s}}\n", source(family, first, count))
+}
+
+/// The member `source` of [`pool`].
+pub fn source(family: Family, first: u8, count: u8) -> Value {
+    let range = |subnet: &str| {
+        let network = subnet.split('/').next().unwrap_or_default();
+        let bits = count.ilog2();
+        if subnet.contains(':') {
+            format!("{network}{first:x}/{}", 128 - bits)
+        } else {
+            format!("{}{first}/{}", network.trim_end_matches('0'), 32 - bits)
+        }
+    };
+    let ranges: Vec<String> = family.pick(SUBNET_V4, SUBNET_V6).into_iter().map(range).collect();
+    let mut source = json!({"kind": "static", "ranges": ranges});
+    let names = family.pick(("subnet", "gateway"), ("subnetV6", "gatewayV6"));
+    let networks = family.pick((SUBNET_V4, GATEWAY_V4), (SUBNET_V6, GATEWAY_V6));
+    for ((subnet, gateway), (net, address)) in names.into_iter().zip(networks) {
+        source[subnet] = net.into();
+        source[gateway] = address.to_string().into();
+    }
+    source
 }
 
 /// What azure-ipam asks for a container's eth0.

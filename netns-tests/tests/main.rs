@@ -7,8 +7,11 @@ mod chains;
 mod check;
 mod cnitool;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -39,9 +42,12 @@ fn main() -> ExitCode {
         crash::cases(),
         ipam::cases(),
         ipamd::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        dropin_interfaces::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

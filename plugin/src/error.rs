@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LinkNameError, LocalnetError, NetnsError, Owner, RemoveError, SysctlError, VerifyError,
-    netlink::NetlinkError, nft::NftError,
+    ApplyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner, RemoveError, SysctlError,
+    VerifyError, loopback::LoopbackError, netlink::NetlinkError, nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -126,12 +126,18 @@ pub(crate) enum Error {
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's loopback link.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
     /// A program that changes rules.
     #[error(transparent)]
     Portmap(#[from] PortmapError),
     /// The way from the node's loopback addresses.
     #[error(transparent)]
     Localnet(#[from] LocalnetError),
+    /// The kernel, in limiting what another plugin has connected.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The kernel lacks features that ADD needs.
     #[error("the kernel lacks {0}")]
     KernelLacks(String),
@@ -205,7 +211,9 @@ impl Error {
             | Self::Sysctl(_)
             | Self::Nft(_)
             | Self::Portmap(_)
+            | Self::Loopback(_)
             | Self::Localnet(_)
+            | Self::Limit(_)
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,

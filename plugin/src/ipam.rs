@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use daemon::DaemonConfig;
-pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Style};
+pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Grant, GrantError};
@@ -72,6 +72,16 @@ impl Ipam {
                 None => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
             },
         }
+    }
+
+    /// The same, where the configuration names a source at all.
+    pub(crate) fn read_if_named(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+    ) -> Result<Option<Self>, Error> {
+        let is_named = !kind(given(&network.config))?.is_empty();
+        is_named.then(|| Self::read(conf, network, args)).transpose()
     }
 
     /// Whether pods get an address of IPv6, as far as is known before ADD.

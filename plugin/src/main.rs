@@ -4,6 +4,7 @@
 //! arguments, the node's tool. This file is the only one that writes stdout: whatever happens, a runtime finds there one
 //! JSON document or nothing.
 
+mod adopted;
 mod bandwidth;
 mod cmd;
 mod dropin;

@@ -7,7 +7,7 @@
 use crate::{
     Label, LinkName, MacAddr, Netns, Owner, RemoveError,
     netlink::{Protocol, Socket},
-    nft::{NftError, reference_masquerade},
+    nft::{self, NftError, reference_masquerade},
     remove,
     rtnl::link::{self, Link},
 };
@@ -39,7 +39,7 @@ pub fn remove_adopted(
 
 /// Removes the masquerading rules of the network in the reference plugins' table whose owners are not among `kept`.
 pub fn collect_adopted(network: &str, kept: &[Owner]) -> Result<usize, NftError> {
-    let mut netfilter = Socket::open(Protocol::Netfilter).map_err(NftError::reading)?;
+    let Some(mut netfilter) = nft::open_if_any().map_err(NftError::reading)? else { return Ok(0) };
     reference_masquerade::collect(&mut netfilter, network, kept)
 }
 

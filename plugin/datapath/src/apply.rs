@@ -16,6 +16,7 @@ mod routed;
 mod rules;
 mod shaping;
 mod undo;
+mod vlan;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -40,6 +41,8 @@ const ETHERNET_MTU: u32 = 1500;
 pub struct Applied {
     /// The bridge's Ethernet address, where there is a bridge.
     pub bridge_mac: Option<MacAddr>,
+    /// The link that has the host's addresses instead of the bridge, with its Ethernet address.
+    pub gateway_link: Option<(LinkName, MacAddr)>,
     /// The host end's name.
     pub host_name: LinkName,
     /// The host end's index.
@@ -78,7 +81,7 @@ fn make(
         Some(bridge) => Some((bridge, bridge::ensure(host, bridge, undo)?)),
         None => None,
     };
-    let there = bridge.as_ref().map(|(_, there)| there);
+    let there = bridge.as_ref().map(|(_, made)| &made.link);
     let mtu = wanted.veth.mtu.or(there.map(|bridge| bridge.mtu)).unwrap_or(ETHERNET_MTU);
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
@@ -90,9 +93,11 @@ fn make(
         pair::wait_until_forwarding(host, &pair)?;
         pod.announce(wanted)?;
     }
-    let bridge_mac = bridge.map(|(wanted, before)| bridge_mac(host, wanted, &before)).transpose()?;
+    let bridge_mac =
+        bridge.as_ref().map(|(wanted, made)| bridge_mac(host, wanted, &made.link)).transpose()?;
     Ok(Applied {
         bridge_mac,
+        gateway_link: bridge.and_then(|(_, made)| made.gateway_link),
         host_name: pair.host_name,
         host_index: pair.host_index,
         host_mac: wanted.owner.mac(),

@@ -16,6 +16,7 @@ mod difference;
 mod filtering;
 mod host_port;
 mod inventory;
+mod limits;
 mod localnet;
 pub mod loopback;
 mod mac;
@@ -42,16 +43,18 @@ pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
+pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limit_labels, outer_end};
 pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};
 pub use network::{
-    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth,
+    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
+    Vlans,
 };
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
-pub use shaping::{Shaping, TokenBucket};
+pub use shaping::{Peers, Shaping, TokenBucket};
 pub use sysctl::SysctlError;
 pub use verify::{VerifyError, verify};

@@ -112,6 +112,28 @@ pub struct Port {
     pub hairpin: bool,
     /// Whether the bridge keeps frames from other such ports away.
     pub isolated: bool,
+    /// The VLANs that the pod is in.
+    pub vlans: Vlans,
+}
+
+/// The VLANs (IEEE 802.1Q) that a port of a bridge is in. Without any, those that the bridge gives every port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vlans {
+    /// That of frames without a tag, 1 to 4094.
+    pub untagged: Option<u16>,
+    /// Those of frames with a tag.
+    pub tagged: Vec<u16>,
+    /// Whether the port is in those that the bridge gives every port, too.
+    pub keeps_default: bool,
+}
+
+/// The node's own link into a VLAN of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VlanLink {
+    /// Its name.
+    pub name: LinkName,
+    /// The VLAN, as that of its other end, a port of the bridge.
+    pub vlans: Vlans,
 }
 
 /// A bridge that many pods share. It is created where it is missing and never reset where it exists.
@@ -128,10 +150,21 @@ pub struct Bridge {
     pub adopts_mtu: bool,
     /// The addresses of the host on the bridge.
     pub gateways: Vec<IpNet>,
+    /// The link that has these addresses instead of the bridge itself.
+    pub gateway_link: Option<VlanLink>,
+    /// Whether the bridge, where it is made, tells VLANs apart.
+    pub filters_vlans: bool,
     /// Whether an address in the way of a gateway's is replaced instead of refused.
     pub force_address: bool,
     /// Whether the bridge takes every frame for the node's, too.
     pub promiscuity: Promiscuity,
+}
+
+impl Bridge {
+    /// The link that has the host's addresses.
+    pub(crate) fn holder(&self) -> &LinkName {
+        self.gateway_link.as_ref().map_or(&self.name, |link| &link.name)
+    }
 }
 
 /// Whether a bridge takes every frame for the node's, too.

@@ -5,10 +5,13 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha512};
 
-use crate::Owner;
+use crate::{LinkName, LinkNameError, Owner};
 
 /// The longest chain name that they give `iptables`, in bytes.
 const CHAIN_NAME: usize = 28;
+
+/// The length of an ifb's name, in bytes.
+const IFB: usize = 15;
 
 /// Hexadecimal digits of each hash in a comment.
 const HASH: usize = 16;
@@ -32,6 +35,11 @@ pub fn hashed_name(prefix: &str, parts: &[&str], length: usize) -> String {
 /// network share a chain.
 pub fn masquerade_chain(owner: &Owner) -> String {
     hashed_name("CNI-", &[owner.network(), owner.container()], CHAIN_NAME)
+}
+
+/// The ifb that a container's sending is queued at.
+pub fn ifb(network: &str, container: &str) -> Result<LinkName, LinkNameError> {
+    hashed_name("bwp", &[network, container], IFB).parse()
 }
 
 /// The comment of the rules of [`masquerade_chain`] and of those that lead there.
@@ -64,7 +72,7 @@ mod tests {
     fn names_are_those_of_the_reference_plugins() {
         let owner = Owner::new("test", "1234", "eth0");
         assert_eq!(masquerade_chain(&owner), "CNI-2bbe0c48b91a7d1b8a6753a8");
-        assert_eq!(hashed_name("bwp", &["test", "1234"], 15), "bwp2bbe0c48b91a");
+        assert_eq!(ifb("test", "1234").unwrap().as_str(), "bwp2bbe0c48b91a");
         assert_eq!(masquerade_comment("test", "1234"), "name: \"test\" id: \"1234\"");
         let owner = Owner::new("unit-test", "one", "eth0");
         assert_eq!(attachment_hash(&owner), "6fd94d501e58f0aa-287fc69eff0574a2");

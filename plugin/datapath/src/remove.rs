@@ -73,7 +73,7 @@ pub fn remove(
 
 /// Removes the owner's rules from the reference plugins' tables.
 pub(crate) fn reference_rules(owner: &Owner) -> Result<(), RemoveError> {
-    let mut netfilter = Socket::open(Protocol::Netfilter)?;
+    let Some(mut netfilter) = nft::open_if_any()? else { return Ok(()) };
     reference_masquerade::remove(&mut netfilter, owner)?;
     Ok(sender_check::remove(&mut netfilter, owner)?)
 }
@@ -94,7 +94,8 @@ fn remove_rules(
     known: Option<&PodRules>,
     socket: &mut Option<Socket>,
 ) -> Result<nft::Removed, RemoveError> {
-    let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
+    let Some(opened) = nft::open_if_any()? else { return Ok(nft::Removed::default()) };
+    let socket = socket.insert(opened);
     Ok(nft::remove(socket, owner.id(), known)?)
 }
 

@@ -7,7 +7,7 @@ mod host;
 mod pod;
 mod routed;
 mod rules;
-mod shaping;
+pub(crate) mod shaping;
 
 use crate::{
     Difference, Forwarding, LinkName, Netns, NetnsError, PodNetwork, SysctlError,
@@ -53,6 +53,7 @@ pub fn verify(
     host::end(wanted, bridge.as_ref(), host_end.as_ref(), &mut differences);
     if let Some(host_end) = &host_end {
         routed::verify(&mut socket, wanted, &host_end.link, &mut differences)?;
+        host::vlans(&mut socket, wanted, &host_end.link, &mut differences)?;
         shaping::verify(&mut socket, wanted, &host_end.link, &mut differences)?;
     }
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;

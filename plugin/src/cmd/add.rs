@@ -98,7 +98,7 @@ impl Job<'_> {
             masqueraded: kubenet.ip_masq,
             unfiltered: kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
-            bandwidth: kubenet.bandwidth,
+            bandwidth: kubenet.bandwidth.clone(),
         });
         let rules = record.rules();
         entry.replace(record)?;

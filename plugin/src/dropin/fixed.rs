@@ -4,7 +4,6 @@ use podnet_cni::{Args, Attachment, Network};
 
 use crate::error::Error;
 use crate::ipam::Fixed;
-use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 
 /// The plugin.
@@ -23,9 +22,7 @@ impl Plugin for Static {
     /// Compares the gateways of those of its addresses that `prevResult` has, as the reference plugin does.
     fn check(&self, attachment: &Attachment, _netns: &str) -> Result<(), Error> {
         let wanted = Fixed::called_by_name(&attachment.network, &attachment.args()?)?;
-        let Some(found) = attachment.network.prev_result()? else {
-            return Err(ConfigError::Missing { member: "prevResult", rule: "CHECK compares with it" }.into());
-        };
+        let found = super::previous(&attachment.network, "CHECK compares with it")?;
         let differences = wanted.ips.iter().filter_map(|ip| {
             let gateway = ip.gateway?;
             let other = found.ips.iter().find(|other| other.address.addr() == ip.address.addr())?;

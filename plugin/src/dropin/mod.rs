@@ -5,20 +5,36 @@
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
 //! `podnet-ipam` takes the place of azure-ipam, but for podnet-ipamd.
 
+mod bandwidth;
+mod bridge;
 mod fixed;
 mod host_local;
+mod interface;
+mod loopback;
 mod podnet_ipam;
 mod portmap;
+mod ptp;
 
 use std::ffi::OsStr;
 use std::path::Path;
 
+use podnet_cni::{AddResult, Network};
+
 use crate::error::{Error, chain};
+use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 4] =
-    [&host_local::HostLocal, &fixed::Static, &portmap::Portmap, &podnet_ipam::PodnetIpam];
+const PLUGINS: [&dyn Plugin; 8] = [
+    &interface::Plugin::<bridge::Bridge>::NEW,
+    &interface::Plugin::<ptp::Ptp>::NEW,
+    &loopback::Loopback,
+    &host_local::HostLocal,
+    &fixed::Static,
+    &portmap::Portmap,
+    &bandwidth::Limiter,
+    &podnet_ipam::PodnetIpam,
+];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.
 ///
@@ -44,4 +60,9 @@ fn taken_back(undone: Result<(), Error>) {
     if let Err(error) = undone {
         tracing::warn!(error = chain(&error), "cannot take back a step");
     }
+}
+
+/// The result of the plugins before this one, without which it cannot work, as `rule` says.
+fn previous(network: &Network, rule: &'static str) -> Result<AddResult, Error> {
+    Ok(network.prev_result()?.ok_or(ConfigError::Missing { member: "prevResult", rule })?)
 }

@@ -6,26 +6,23 @@
 //! answered with the addresses of a live pod, which an interface plugin that then fails would free; and GC knows what is
 //! of which network.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
 
-use podnet_cni::{AddResult, Args, Attachment, Interface, IpConfig, Network};
+use podnet_cni::{AddResult, Args, Attachment, Interface, Network};
 use podnet_datapath::Owner;
 use serde_json::Value;
 
 use super::{ready, removed, taken_back};
 use crate::cmd::{claim, owner, pod_of};
 use crate::error::Error;
-use crate::ipam::{Daemon, Offer, Style};
+use crate::ipam::{Daemon, Offer, Offered, Style};
 use crate::plugin::Plugin;
 use crate::record::{Entry, Record, RecordError, Registry};
 
 /// Where the records lie, as podnet's own do.
 const RECORDS: &str = "/run/podnet/ipam";
-
-/// The IPv6 gateway where the daemon names none: azure-ipam's.
-const GATEWAY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x1234, 0x5678, 0x9abc));
 
 /// The plugin.
 pub(super) struct PodnetIpam;
@@ -112,15 +109,12 @@ fn release(owner: &Owner, entry: Option<Entry<'_>>, config: &Value) -> Result<()
     Ok(())
 }
 
-/// What azure-ipam would answer.
+/// As azure-ipam answers, but that an IPv6 address whose network has no gateway gets none: azure-ipam's link-local one is
+/// for plugins that pass it over, and the reference bridge cannot hold it beside its own.
 fn result(offer: &Offer) -> AddResult {
-    let ips = offer.addresses.iter().map(|offered| {
-        let default = Some(GATEWAY_V6).filter(|_| offered.address.addr().is_ipv6());
-        IpConfig { gateway: offered.gateway.or(default), ..offered.ip_config() }
-    });
     let interface = |mac: &String| Interface { mac: Some(mac.clone()), ..Interface::default() };
     AddResult {
-        ips: ips.collect(),
+        ips: offer.addresses.iter().map(Offered::ip_config).collect(),
         interfaces: offer.mac.iter().map(interface).collect(),
         ..AddResult::default()
     }

@@ -7,7 +7,6 @@ use podnet_cni::{AddResult, Attachment, Network};
 use podnet_datapath::{allow_localnet, forget_udp, has_nf_tables};
 
 use crate::error::Error;
-use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 use crate::portmap::{self, Backend, Wish};
 use conf::Conf;
@@ -105,8 +104,7 @@ fn connect(conf: &Conf, addresses: &[IpNet]) -> Result<(), Error> {
 }
 
 fn previous(network: &Network) -> Result<AddResult, Error> {
-    let rule = "portmap comes behind the plugin that makes the interface";
-    Ok(network.prev_result()?.ok_or(ConfigError::Missing { member: "prevResult", rule })?)
+    super::previous(network, "portmap comes behind the plugin that makes the interface")
 }
 
 /// The addresses of the container's interface, and those that are said of none.

@@ -29,7 +29,7 @@ use crate::error::{Error, chain};
 use crate::netconf::NetConf;
 use crate::record::Record;
 pub(crate) use config::{DaemonConfig, Kind};
-pub(crate) use offer::{Offer, OfferError};
+pub(crate) use offer::{Offer, OfferError, Offered};
 
 /// How long a daemon that does not listen is waited for in ADD: longer than podnet-ipamd needs to start again.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -147,16 +147,16 @@ impl Daemon {
 
     /// Addresses for the owner, as the daemon gives them.
     pub(crate) fn request(&self, owner: &Owner) -> Result<Offer, DaemonError> {
-        self.withdraw(owner)?;
+        let waited = self.withdraw(owner)?;
         let reply = self.client(PATIENCE).request_ips(&self.question(owner)).inspect_err(|error| {
-            if error.may_have_acted() {
-                let gone = match self.form {
-                    // It has just not answered in time: what waits on disk costs none.
-                    Form::Podnet => self.leave(owner),
-                    Form::Cns => self.release(owner),
-                };
-                self.give_up(owner, gone);
-            }
+            let gone = match self.form {
+                // A CNS looks at what waits only when it starts.
+                Form::Cns if error.may_have_acted() => self.release(owner),
+                // It has just not answered in time: what waits on disk costs none.
+                _ if waited || error.may_have_acted() => self.leave(owner),
+                _ => Ok(()),
+            };
+            self.give_up(owner, gone);
         })?;
         Offer::read(&reply).map_err(|source| {
             self.give_up(owner, self.release(owner));
@@ -237,12 +237,12 @@ impl Daemon {
         Ok(intents.leave(&self.intent_name(owner), &Intent::new(&self.question(owner)))?)
     }
 
-    /// An intent of an earlier DEL must not free what this ADD gets.
-    fn withdraw(&self, owner: &Owner) -> Result<(), DaemonError> {
-        if let Some(intents) = Intents::open(&self.intents, self.form)? {
-            intents.withdraw(&self.intent_name(owner))?;
+    /// An intent of an earlier DEL must not free what this ADD gets. Says whether there was one.
+    fn withdraw(&self, owner: &Owner) -> Result<bool, DaemonError> {
+        match Intents::open(&self.intents, self.form)? {
+            Some(intents) => Ok(intents.withdraw(&self.intent_name(owner))?),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     fn give_up(&self, owner: &Owner, result: Result<(), DaemonError>) {

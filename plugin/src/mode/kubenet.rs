@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::{AddResult, Interface, IpConfig, Route};
 use podnet_datapath::{
     self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, LinkName, LinkPrefix, MacAddr,
-    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth,
+    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth, Vlans,
 };
 use sha2::{Digest, Sha256};
 
@@ -32,7 +32,6 @@ pub(crate) fn plan(
     filtered: Families,
 ) -> PodNetwork {
     let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-    let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
@@ -43,13 +42,14 @@ pub(crate) fn plan(
             is_up: true,
         },
         host_end: HostEnd::Port(Port {
-            bridge: bridge(config, leases.iter().map(gateway).collect()),
+            bridge: bridge(config, gateways(leases)),
             hairpin: match config.hairpin {
                 Hairpin::None => false,
                 Hairpin::Veth => true,
                 Hairpin::Promiscuous => filtered != Families::default(),
             },
             isolated: false,
+            vlans: Vlans::default(),
         }),
         addresses: addresses(leases),
         detects_duplicates: false,
@@ -70,6 +70,11 @@ pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families)
     routed.without(filtered)
 }
 
+/// The gateways, each with its subnet's prefix length.
+pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
+    leases.iter().map(Lease::gateway_net).collect()
+}
+
 /// What the bridge is to be.
 ///
 /// # Arguments
@@ -82,6 +87,8 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
         mtu: config.mtu,
         adopts_mtu: false,
         gateways: if config.is_gateway { gateways } else { Vec::new() },
+        gateway_link: None,
+        filters_vlans: false,
         force_address: config.force_address,
         promiscuity: match config.hairpin {
             Hairpin::Promiscuous => Promiscuity::Deduplicated,
@@ -113,15 +120,12 @@ pub(crate) fn result(
     routes: Vec<Route>,
 ) -> AddResult {
     let interfaces = interfaces(network, made, sandbox);
-    AddResult {
-        ips: ip_configs(leases, interfaces.len().checked_sub(1)),
-        interfaces,
-        routes,
-        ..AddResult::default()
-    }
+    let of_pod = interfaces.iter().position(|interface| interface.sandbox.is_some());
+    AddResult { ips: ip_configs(leases, of_pod), interfaces, routes, ..AddResult::default() }
 }
 
-/// The interfaces in the order which runtimes and tests rely on: the bridge where there is one, host's end, pod's end.
+/// The interfaces in the order which runtimes and tests rely on: the bridge where there is one, host's end, pod's end, the
+/// link with the gateway's addresses where it is not the bridge.
 pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) -> Vec<Interface> {
     let interface = |name: &LinkName, mac: MacAddr| Interface {
         name: name.as_str().to_owned(),
@@ -132,7 +136,8 @@ pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) ->
     let pod = interface(&network.veth.pod_name, network.veth.pod_mac);
     let pair =
         [interface(&made.host_name, made.host_mac), Interface { sandbox: Some(sandbox.to_owned()), ..pod }];
-    bridge.into_iter().chain(pair).collect()
+    let gateway_link = made.gateway_link.as_ref().map(|(name, mac)| interface(name, *mac));
+    bridge.into_iter().chain(pair).chain(gateway_link).collect()
 }
 
 /// The addresses, all of this interface.

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo};
+use super::{ApplyError, Undo, vlan};
 use crate::{
     HostEnd, Label, LinkName, Netns, Owner, PodNetwork,
     netlink::{Request, Socket},
@@ -39,7 +39,7 @@ pub(super) fn create(
             End { name: &wanted.veth.pod_name, mac: wanted.veth.pod_mac },
         ];
         let [host_end, pod_end] = ends;
-        let echoed = match host.query(&change::create_pair(host_end, bridge, pod_end, netns, mtu)) {
+        let echoed = match host.query(&change::create_pair(host_end, bridge, pod_end, Some(netns), mtu)) {
             Ok(replies) => replies.iter().find_map(Link::parse),
             Err(error) if error.errno() == Some(Errno::EEXIST) => {
                 refuse_unless_foreign(host, wanted, name, netns)?;
@@ -58,6 +58,9 @@ pub(super) fn create(
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
         host.execute(&mark(wanted, name, link.index))?;
+        if let HostEnd::Port(port) = &wanted.host_end {
+            vlan::assign(host, name.as_str(), link.index, &port.vlans)?;
+        }
         let pod_index = link.peer.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
         return Ok(Pair { host_name: name.clone(), host_index: link.index, pod_index });
     }

@@ -35,6 +35,11 @@ impl Undo {
         self.made.push(Made::Link { owner: owner.clone(), name: name.clone() });
     }
 
+    /// The node's own link into a VLAN.
+    pub(super) fn vlan_link(&mut self, name: &str, index: u32) {
+        self.made.push(Made::Reversible(change::delete(name, index)));
+    }
+
     /// A bridge, or the try to make it.
     pub(super) fn bridge(&mut self, wanted: &Bridge) {
         self.made.push(Made::Bridge(wanted.clone()));

@@ -43,6 +43,9 @@ mod tests;
 mod transaction;
 
 use ipnet::IpNet;
+use nix::errno::Errno;
+
+use crate::netlink::{NetlinkError, Protocol, Socket};
 
 pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
@@ -51,6 +54,15 @@ pub(crate) use host_ports::NodePort;
 pub use reading::has_foreign_chain;
 pub use rules::{PodRules, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
+
+/// A socket to look for rules by; `None` where the kernel has no netfilter that could hold any.
+pub fn open_if_any() -> Result<Option<Socket>, NetlinkError> {
+    const UNSUPPORTED: i32 = Errno::EPROTONOSUPPORT as i32;
+    match Socket::open(Protocol::Netfilter) {
+        Err(NetlinkError::Open { source, .. }) if source.raw_os_error() == Some(UNSUPPORTED) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
 
 /// The name of a pod subnet's chain: `masq-10.244.1.0-24`, `masq-fd00_244__-64`. nft's grammar allows no colon in
 /// a name.

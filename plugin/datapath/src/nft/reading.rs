@@ -11,7 +11,7 @@ use super::{
     message,
     table::{self, Map, Table},
 };
-use crate::netlink::{Protocol, Reply, Request, Socket};
+use crate::netlink::{Reply, Request, Socket};
 
 // Families of tables, of `linux/netfilter.h`.
 const NFPROTO_IPV4: u8 = 2;
@@ -38,7 +38,7 @@ pub(super) fn has_chains(
 pub fn has_foreign_chain(ipv4: bool, table: &'static str, chain: &str) -> Result<bool, NftError> {
     let read = |source| NftError::reading(source);
     let table = Table { family: if ipv4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 }, name: table };
-    let mut socket = Socket::open(Protocol::Netfilter).map_err(read)?;
+    let Some(mut socket) = super::open_if_any().map_err(read)? else { return Ok(false) };
     match socket.query(&table.get_chain(chain)) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.errno(), Some(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP)) => {

@@ -8,8 +8,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridgePort, InfoData,
-        InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridge, InfoBridgePort,
+        InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+        LinkMessage,
     },
 };
 
@@ -22,15 +23,21 @@ pub(crate) struct End<'a> {
     pub(crate) mac: MacAddr,
 }
 
-/// Creates a bridge, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
-pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr) -> Request {
+/// Creates a bridge, down; `EEXIST` where a link has the name, `EOPNOTSUPP` where it is to tell VLANs apart and the kernel
+/// cannot. Kernels from 6.2 on echo the new link.
+pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr, filters_vlans: bool) -> Request {
+    let mut info = vec![LinkInfo::Kind(InfoKind::Bridge)];
+    if filters_vlans {
+        info.push(LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)])));
+    }
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.to_string()),
         LinkAttribute::Address(mac.bytes().to_vec()),
-        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+        LinkAttribute::LinkInfo(info),
     ];
-    create(format!("create bridge {name}"), message)
+    let kind = if filters_vlans { " that tells VLANs apart" } else { "" };
+    create(format!("create bridge {name}{kind}"), message)
 }
 
 /// How a port of a bridge treats frames.
@@ -42,18 +49,19 @@ pub(crate) struct PortFlags {
     pub(crate) isolated: bool,
 }
 
-/// Creates a pair: the host's end up and, where there is one, a port of the bridge, the pod's end down and in the pod's namespace.
+/// Creates a pair: the host's end up and, where there is one, a port of the bridge, the other end down and in the pod's
+/// namespace, or beside it where none is named.
 /// `EEXIST` where either name is taken. Kernels from 6.2 on echo the host's end.
 pub(crate) fn create_pair(
     host: End<'_>,
     bridge: Option<u32>,
     pod: End<'_>,
-    netns: &Netns,
+    netns: Option<&Netns>,
     mtu: u32,
 ) -> Request {
     let mut peer = LinkMessage::default();
     peer.attributes = end(pod, mtu);
-    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd()));
+    peer.attributes.extend(netns.map(|netns| LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd())));
 
     let mut message = LinkMessage::default();
     raise(&mut message);
@@ -63,7 +71,7 @@ pub(crate) fn create_pair(
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    create(format!("create link {} with its peer {} in the pod", host.name, pod.name), message)
+    create(format!("create link {} with its peer {}", host.name, pod.name), message)
 }
 
 /// Writes the owner's alias on a link.

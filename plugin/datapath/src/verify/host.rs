@@ -7,6 +7,7 @@ use crate::{
     rtnl::{
         address,
         link::{self, Link},
+        vlan::{self, Membership},
     },
 };
 
@@ -34,7 +35,12 @@ pub(super) fn bridge(
     if wanted.promiscuity != Promiscuity::Off && !bridge.is_promiscuous {
         differences.note(&object, "promiscuous", "not");
     }
-    let addresses = address::list(socket, bridge.index)?;
+    let holder = match &wanted.gateway_link {
+        Some(link) => link::by_name(socket, &link.name)?.map(|link| link.index),
+        None => Some(bridge.index),
+    };
+    let object = format!("link {}", wanted.holder());
+    let addresses = holder.map(|index| address::list(socket, index)).transpose()?.unwrap_or_default();
     for gateway in wanted.gateways.iter().filter(|gateway| !addresses.contains(gateway)) {
         differences.missing(format!("address {gateway} of {object}"));
     }
@@ -98,6 +104,32 @@ pub(super) fn end(
         differences.compare(format!("hairpin mode of {object}"), &port.hairpin, &link.port.hairpin);
         differences.compare(format!("isolation of {object}"), &port.isolated, &link.port.isolated);
     }
+}
+
+/// Looks at the VLANs that the host's end is in, where any are wanted.
+pub(super) fn vlans(
+    socket: &mut Socket,
+    wanted: &PodNetwork,
+    link: &Link,
+    differences: &mut Differences,
+) -> Result<(), NetlinkError> {
+    let HostEnd::Port(port) = &wanted.host_end else { return Ok(()) };
+    let memberships = port.vlans.memberships();
+    if memberships.is_empty() {
+        return Ok(());
+    }
+    let mut found = vlan::of_port(socket, link.index)?;
+    if port.vlans.keeps_default {
+        found.retain(|vlan| memberships.contains(vlan));
+    }
+    let listed = |vlans: &[Membership]| {
+        let each = vlans
+            .iter()
+            .map(|vlan| format!("{}{}", vlan.id, if vlan.is_untagged { " untagged" } else { "" }));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    differences.compare(format!("VLANs of host link {}", link.name), &listed(&memberships), &listed(&found));
+    Ok(())
 }
 
 /// What only podnet gives a link.

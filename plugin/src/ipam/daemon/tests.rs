@@ -77,7 +77,7 @@ fn attachments_are_named_as_azures_plugins_do() {
 }
 
 #[test]
-fn del_leaves_an_intent_and_add_withdraws_it() {
+fn del_leaves_an_intent_which_a_failed_add_keeps() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = absent(&dir);
     daemon.release(&owner()).unwrap();
@@ -86,7 +86,8 @@ fn del_leaves_an_intent_and_add_withdraws_it() {
     assert_eq!(left["infraContainerID"], "0123456789abcdef");
     let error = daemon.request(&owner()).unwrap_err();
     assert!(matches!(&error, DaemonError::Client(ClientError::Connect { .. })), "{error:?}");
-    assert!(!path.exists(), "ADD left the intent that would free its address");
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap(), left);
+    assert!(daemon.withdraw(&owner()).unwrap() && !daemon.withdraw(&owner()).unwrap());
 }
 
 #[test]

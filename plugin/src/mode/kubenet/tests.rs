@@ -92,6 +92,7 @@ fn the_result_lists_bridge_host_end_and_pod_end() {
     let network = planned(&config(), &dual(), &[]);
     let made = Applied {
         bridge_mac: Some(bridge(&network).mac),
+        gateway_link: None,
         host_name: "veth0123456789a".parse().unwrap(),
         host_index: 7,
         host_mac: network.owner.mac(),
