@@ -16,6 +16,7 @@ pub mod netns;
 pub mod network;
 pub mod node;
 pub mod observed;
+pub mod origin;
 pub mod parallel;
 pub mod probe;
 pub mod process;

@@ -21,12 +21,14 @@ mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod podman;
 mod results;
 mod runtime;
 mod scale;
 mod server;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -43,8 +45,10 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
         daemon_addresses::cases(),
         daemon_kill::cases(),
         chains::cases(),
