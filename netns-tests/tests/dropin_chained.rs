@@ -18,7 +18,7 @@ use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, parallel, view, wait};
 use serde_json::{Value, json};
 
-use crate::host_ports::Server;
+use crate::server::Server;
 use crate::table::settle;
 
 const LIMIT: Duration = Duration::from_mins(1);
