@@ -11,14 +11,13 @@ use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
 use podnet_datapath::{
     Applied, ApplyError, Families, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, filtered_families,
-    promiscuity_is_no_hairpin, remove,
+    remove,
 };
 
-use super::{open_sandbox, owner, pod_link, taken};
+use super::{open_sandbox, owner, pod_link, taken, warn_of_promiscuity};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
-use crate::netconf::Hairpin;
 use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
@@ -42,6 +41,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     };
     let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
     let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
+    let record = record.called_with(&attachment.raw_args);
     warn_of_promiscuity(job.settings.kubenet.hairpin);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
@@ -147,16 +147,6 @@ impl Job<'_> {
             self.is_undone.set(false);
             tracing::warn!(error = chain(&error), "cannot take back {what}");
         }
-    }
-}
-
-/// kubenet's mode rests on what kernels did before Linux 6.8.
-fn warn_of_promiscuity(hairpin: Hairpin) {
-    if hairpin == Hairpin::Promiscuous && promiscuity_is_no_hairpin() {
-        tracing::warn!(
-            "hairpinMode promiscuous-bridge: from Linux 6.8 on a promiscuous bridge brings no pod to itself; where \
-             br_netfilter is on, the ports' own hairpin mode does, as with hairpin-veth"
-        );
     }
 }
 

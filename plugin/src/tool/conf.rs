@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use podnet_cni::json::inspect;
-use podnet_cni::{Args, ListError, Network, NetworkList, NetworkName, Version};
+use podnet_cni::{Args, ListError, NetworkList, Version};
 use serde_json::Value;
 
-use super::{Form, json};
+use super::{Form, json, request};
 use crate::error::chain;
 use crate::ipam;
 use crate::netconf::NetConf;
@@ -70,7 +70,7 @@ fn findings(content: &[u8]) -> Result<Findings, ListError> {
         _ => {}
     }
     for (index, plugin) in plugins.iter().enumerate().filter(|(_, plugin)| is_podnet(plugin)) {
-        inspect_entry(&mut findings, &format!("plugins[{index}]"), &name, &cni_version, plugin);
+        inspect_entry(&mut findings, &format!("plugins[{index}]"), &name, plugin);
     }
     Ok(findings)
 }
@@ -80,7 +80,7 @@ fn is_podnet(plugin: &Value) -> bool {
 }
 
 /// First the entry's shape, all of it; then, where that is good, its meaning.
-fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str, plugin: &Value) {
+fn inspect_entry(findings: &mut Findings, path: &str, name: &str, plugin: &Value) {
     let inspection = inspect::<NetConf>(plugin);
     let (ipam_errors, ipam_unknown) = ipam::inspect_shape(plugin);
     let unknown = inspection.unknown.iter().map(ToString::to_string).chain(ipam_unknown);
@@ -91,14 +91,7 @@ fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str,
         findings.errors.extend(errors.map(|error| format!("{path}.{}", chain_of(error))));
         return;
     }
-    let Ok(network_name) = NetworkName::new(name) else { return };
-    let network = Network {
-        name: network_name,
-        version: Version::from_name(version).unwrap_or(Version::V0_1_0),
-        config: plugin.clone(),
-        text: Vec::new(),
-        plugin_dirs: Vec::new(),
-    };
+    let Ok(network) = request::network(name, plugin.clone(), Vec::new()) else { return };
     if let Err(error) = Settings::read(&network, &Args::default()) {
         findings.errors.push(format!("{path}: {}", chain_of(&error)));
     }

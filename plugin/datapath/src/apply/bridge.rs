@@ -53,6 +53,8 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     }
     if wanted.promiscuous {
         make_promiscuous(host, wanted, &bridge)?;
+    } else if bridge.is_promiscuous {
+        leave_promiscuity(host, wanted, &bridge)?;
     }
     Ok(bridge)
 }
@@ -67,6 +69,18 @@ fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result
     duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
     if !bridge.is_promiscuous {
         host.execute(&change::make_promiscuous(&wanted.name, bridge.index))?;
+    }
+    Ok(())
+}
+
+/// Takes back what an ADD of another configuration made promiscuous; whoever else did so has no rules of ours. Never
+/// undone: the next ADD asks for it again.
+fn leave_promiscuity(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
+    let Ok(mut netfilter) = Socket::open(Protocol::Netfilter) else { return Ok(()) };
+    if Duplicates::are_seen_at(&wanted.name, &mut netfilter)? {
+        // In this order, so that no duplicate slips through.
+        host.execute(&change::end_promiscuity(&wanted.name, bridge.index))?;
+        Duplicates::forget(&wanted.name, &mut netfilter)?;
     }
     Ok(())
 }

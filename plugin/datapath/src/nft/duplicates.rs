@@ -20,13 +20,11 @@ use super::{
     NftError,
     expression::{Expressions, Verdict},
     layout::SCHEMA,
+    reading,
     table::{self, Hook, Rule, Table},
     transaction,
 };
-use crate::{
-    LinkName, LinkPrefix, MacAddr,
-    netlink::{Request, Socket},
-};
+use crate::{LinkName, LinkPrefix, MacAddr, netlink::Socket};
 
 /// `NFPROTO_BRIDGE`.
 const BRIDGE: u8 = 7;
@@ -54,7 +52,7 @@ impl Duplicates<'_> {
         if self.are_dropped(socket)? {
             return Ok(());
         }
-        let chain = self.chain();
+        let chain = chain_name(self.bridge);
         let mut changes =
             vec![TABLE.ensure(SCHEMA), TABLE.ensure_chain(&chain, Some(OUTPUT)), TABLE.flush(&chain)];
         changes.extend(self.rules().iter().map(|rule| TABLE.append(&chain, rule)));
@@ -63,17 +61,27 @@ impl Duplicates<'_> {
 
     /// Whether they are dropped.
     pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
-        let request: Request = TABLE.rules(&self.chain());
-        let found = match socket.query(&request) {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => Vec::new(),
-            answer => answer.map_err(NftError::reading)?,
-        };
+        let found = reading::read(socket, &TABLE.rules(&chain_name(self.bridge)))?;
         let wanted = self.rules();
         Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
     }
 
-    fn chain(&self) -> String {
-        format!("duplicates-{}", self.bridge)
+    /// Whether there are rules about this bridge, whatever they say.
+    pub(crate) fn are_seen_at(bridge: &LinkName, socket: &mut Socket) -> Result<bool, NftError> {
+        match reading::read(socket, &TABLE.get_chain(&chain_name(bridge))) {
+            Err(NftError::Unsupported { .. }) => Ok(false),
+            found => Ok(!found?.is_empty()),
+        }
+    }
+
+    /// Takes the rules about a bridge away, which has some.
+    pub(crate) fn forget(bridge: &LinkName, socket: &mut Socket) -> Result<(), NftError> {
+        let chain = chain_name(bridge);
+        match transaction::commit(socket, None, vec![TABLE.flush(&chain), TABLE.delete_chain(&chain)]) {
+            // Another ADD was faster.
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
+            result => result.map_err(NftError::changing),
+        }
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -96,4 +104,8 @@ impl Duplicates<'_> {
         };
         self.gateways.iter().flat_map(of_gateway).collect()
     }
+}
+
+fn chain_name(bridge: &LinkName) -> String {
+    format!("duplicates-{bridge}")
 }

@@ -76,7 +76,7 @@ fn elements_in_answer(socket: &mut Socket, request: &Request) -> Result<Vec<Elem
 }
 
 /// The objects in the answer; none if the object that was asked for, or what it would be in, is not there.
-fn read(socket: &mut Socket, request: &Request) -> Result<Vec<Reply>, NftError> {
+pub(super) fn read(socket: &mut Socket, request: &Request) -> Result<Vec<Reply>, NftError> {
     match socket.query(request) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(Vec::new()),
         answer => answer.map_err(NftError::reading),

@@ -153,6 +153,12 @@ impl Table {
         })
     }
 
+    /// Deletes a chain, which has no rules and is jumped to by none.
+    pub(super) fn delete_chain(self, name: &str) -> Request {
+        let what = format!("delete chain {name}");
+        self.request(what, Operation::DeleteChain, NLM_F_ACK, |chain| chain.text(CHAIN_NAME, name))
+    }
+
     /// Deletes the rules of a chain.
     pub(super) fn flush(self, chain: &str) -> Request {
         let what = format!("empty chain {chain}");
