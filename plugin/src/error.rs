@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LinkNameError, NetnsError, RemoveError, SysctlError, VerifyError, netlink::NetlinkError,
-    nft::NftError,
+    ApplyError, InventoryError, LegacyError, LinkNameError, NetnsError, RemoveError, ScratchError,
+    SysctlError, VerifyError, netlink::NetlinkError, nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -117,6 +117,15 @@ pub(crate) enum Error {
     /// The kernel, in GC.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// Another namespace, in a look at the whole node.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// Trying what the kernel can.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The old iptables' tables.
+    #[error(transparent)]
+    Legacy(#[from] LegacyError),
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
@@ -171,6 +180,7 @@ impl Error {
                 ApplyError::NotABridge { .. }
                 | ApplyError::BridgeMtu { .. }
                 | ApplyError::BridgeAddress { .. }
+                | ApplyError::SubnetTaken { .. }
                 | ApplyError::NamesTaken { .. }
                 | ApplyError::PodNameTaken { .. }
                 | ApplyError::Nft(NftError::PortTaken(_)),
@@ -179,6 +189,9 @@ impl Error {
             | Self::Verify(_)
             | Self::Remove(_)
             | Self::Netlink(_)
+            | Self::Inventory(_)
+            | Self::Scratch(_)
+            | Self::Legacy(_)
             | Self::Sysctl(_)
             | Self::Nft(_)
             | Self::KernelLacks(_) => code::KERNEL,

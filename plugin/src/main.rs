@@ -18,6 +18,7 @@ mod outcome;
 mod plugin;
 mod record;
 mod settings;
+mod subnets;
 mod tool;
 
 use std::io::Write;

@@ -1,14 +1,37 @@
-//! The pods that this node has links of, and the addresses that are its own.
+//! The pods that this node has links of, and the addresses that it and its pods have.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
-use netlink_packet_route::link::InfoKind;
+use ipnet::IpNet;
+use netlink_packet_route::{AddressFamily, link::InfoKind};
 
 use crate::{
-    Label, MacAddr,
+    Label, MacAddr, Netns, NetnsError,
     netlink::{NetlinkError, Protocol, Socket},
-    rtnl::{link, route},
+    rtnl::{address, link, route},
 };
+
+/// Why another namespace could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// It could not be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A request to the kernel failed.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+}
+
+/// An address of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkAddress {
+    /// The link's name.
+    pub link: String,
+    /// Whether the link is a bridge.
+    pub is_bridge: bool,
+    /// The address with its subnet's prefix length.
+    pub address: IpNet,
+}
 
 /// A host link that carries an owner's label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,4 +77,49 @@ pub fn links() -> Result<Vec<PodLink>, NetlinkError> {
 /// Whether the node itself has an address: packets to it go no further.
 pub fn is_local(address: IpAddr) -> Result<bool, NetlinkError> {
     route::is_local(&mut Socket::open(Protocol::Route)?, address)
+}
+
+/// All addresses of the node's links.
+pub fn addresses() -> Result<Vec<LinkAddress>, NetlinkError> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    let links = link::list_all(&mut socket)?;
+    let by_index: HashMap<u32, &link::Link> = links.iter().map(|link| (link.index, link)).collect();
+    let addresses = address::list_all(&mut socket)?.into_iter().filter_map(|(index, address)| {
+        let link = by_index.get(&index)?;
+        Some(LinkAddress { link: link.name.clone(), is_bridge: link.is_bridge(), address })
+    });
+    Ok(addresses.collect())
+}
+
+/// A route of the node's main table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRoute {
+    /// The destination.
+    pub dst: IpNet,
+    /// The next hop, where there is one.
+    pub via: Option<IpAddr>,
+    /// The name of the link that it leaves by.
+    pub link: String,
+}
+
+/// The unicast routes of the node's main table.
+pub fn routes() -> Result<Vec<NodeRoute>, NetlinkError> {
+    let mut socket = Socket::open(Protocol::Route)?;
+    let names: HashMap<u32, String> =
+        link::list_all(&mut socket)?.into_iter().map(|link| (link.index, link.name)).collect();
+    let mut routes = Vec::new();
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let installed = route::list(&mut socket, family)?;
+        routes.extend(installed.into_iter().filter(route::Installed::is_main).filter_map(|installed| {
+            let link = names.get(&installed.link)?.clone();
+            Some(NodeRoute { dst: installed.route.dst, via: installed.route.via, link })
+        }));
+    }
+    Ok(routes)
+}
+
+/// All addresses of the links in a namespace.
+pub fn addresses_in(netns: &Netns) -> Result<Vec<IpAddr>, InventoryError> {
+    let mut socket = netns.run(|| Socket::open(Protocol::Route))??;
+    Ok(address::list_all(&mut socket)?.into_iter().map(|(_, address)| address.addr()).collect())
 }

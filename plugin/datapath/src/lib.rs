@@ -15,6 +15,7 @@ mod difference;
 mod filtering;
 mod host_port;
 mod inventory;
+mod legacy;
 mod mac;
 mod names;
 pub mod netlink;
@@ -27,6 +28,7 @@ mod patience;
 mod probe;
 mod remove;
 mod rtnl;
+mod scratch;
 mod shaping;
 mod sysctl;
 mod verify;
@@ -35,14 +37,19 @@ pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
-pub use inventory::{PodLink, is_local, link_labels, links};
+pub use inventory::{
+    InventoryError, LinkAddress, NodeRoute, PodLink, addresses, addresses_in, is_local, link_labels, links,
+    routes,
+};
+pub use legacy::{LegacyError, LegacyTable, legacy_tables};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
-pub use netns::{Netns, NetnsError};
+pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{Bridge, Families, Forwarding, PodNetwork, Route, Veth};
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, probe};
 pub use remove::{RemoveError, Removed, remove};
+pub use scratch::{Lacking, ScratchError, try_everything};
 pub use shaping::{Shaping, TokenBucket};
-pub use sysctl::SysctlError;
+pub use sysctl::{SysctlError, parameter};
 pub use verify::{VerifyError, verify};

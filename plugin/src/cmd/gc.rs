@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use podnet_cni::{Network, ValidAttachments};
+use podnet_cni::Network;
 use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
@@ -21,11 +21,27 @@ use crate::record::{Entry, RecordError, Registry};
 pub(crate) fn gc(network: &Network) -> Result<(), Error> {
     let started = SystemTime::now();
     let Some(valid) = network.valid_attachments()? else { return Ok(()) };
-    Collection { network, valid: &valid, started, kept: BTreeSet::new(), errors: Vec::new() }.run()
+    let is_valid = |container: &str, ifname: Option<&str>| match ifname {
+        Some(ifname) => valid.contains(container, ifname),
+        None => valid.contains_container(container),
+    };
+    collect(network, &is_valid, started)
+}
+
+/// Whether an attachment is to stay, by its container and interface; the reservations of old versions of the reference
+/// host-local plugin name no interface.
+type IsValid<'a> = &'a dyn Fn(&str, Option<&str>) -> bool;
+
+/// Removes what of the network belongs to no valid attachment.
+///
+/// # Arguments
+/// `started`: when `is_valid` was made up. What came since stays.
+pub(crate) fn collect(network: &Network, is_valid: IsValid<'_>, started: SystemTime) -> Result<(), Error> {
+    Collection { network, is_valid, started, kept: BTreeSet::new(), errors: Vec::new() }.run()
 }
 
 /// The attachments whose label some link or nftables element of this node carries.
-fn labelled() -> Result<Vec<Owner>, Error> {
+pub(crate) fn labelled() -> Result<Vec<Owner>, Error> {
     let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
@@ -33,7 +49,7 @@ fn labelled() -> Result<Vec<Owner>, Error> {
 
 struct Collection<'a> {
     network: &'a Network,
-    valid: &'a ValidAttachments,
+    is_valid: IsValid<'a>,
     started: SystemTime,
     /// Attachments that stay though they are not in the list: in work, or not to be removed.
     kept: BTreeSet<OwnerId>,
@@ -65,7 +81,7 @@ impl Collection<'_> {
     }
 
     fn collect(&mut self, registry: Option<&Registry>, owner: &Owner) {
-        if self.valid.contains(owner.container(), owner.ifname()) {
+        if (self.is_valid)(owner.container(), Some(owner.ifname())) {
             return;
         }
         let entry = match registry.map(|registry| registry.try_lock(owner.id())) {
@@ -93,12 +109,11 @@ impl Collection<'_> {
     /// Has IPAM release what has neither record nor link.
     fn release(&mut self) {
         let name = self.network.name.as_str();
-        let is_valid = |owner: &ReservationOwner| match owner.ifname() {
-            Some(ifname) => {
-                self.valid.contains(owner.container_id(), ifname)
-                    || self.kept.contains(&Owner::new(name, owner.container_id(), ifname).id())
-            }
-            None => self.valid.contains_container(owner.container_id()),
+        let is_kept =
+            |container: &str, ifname: &str| self.kept.contains(&Owner::new(name, container, ifname).id());
+        let is_valid = |owner: &ReservationOwner| {
+            (self.is_valid)(owner.container_id(), owner.ifname())
+                || owner.ifname().is_some_and(|ifname| is_kept(owner.container_id(), ifname))
         };
         self.errors.extend(ipam::collect(self.network, &is_valid, self.started));
     }

@@ -3,7 +3,7 @@
 mod add;
 mod check;
 mod del;
-mod gc;
+pub(crate) mod gc;
 mod status;
 mod taken;
 

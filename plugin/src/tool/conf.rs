@@ -17,11 +17,11 @@ use crate::settings::Settings;
 
 /// What was found in a file.
 #[derive(Debug, Default)]
-struct Findings {
+pub(super) struct Findings {
     /// What a runtime or podnet would refuse.
-    errors: Vec<String>,
+    pub(super) errors: Vec<String>,
     /// What nobody reads.
-    unknown: Vec<String>,
+    pub(super) unknown: Vec<String>,
 }
 
 /// Checks a file; the exit code is 1 where it has errors.
@@ -56,7 +56,8 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn findings(content: &[u8]) -> Result<Findings, ListError> {
+/// What is wrong with a file's content.
+pub(super) fn findings(content: &[u8]) -> Result<Findings, ListError> {
     let inspected = NetworkList::inspect(content)?;
     let mut findings = Findings {
         errors: inspected.errors.iter().map(chain_of).collect(),

@@ -3,6 +3,10 @@
 mod cached;
 mod check;
 mod conf;
+mod conf_dir;
+mod doctor;
+mod gc;
+mod leftovers;
 mod list;
 mod request;
 mod table;
@@ -52,6 +56,20 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Remove what is left of a network's dead pods
+    Gc {
+        #[command(flatten)]
+        options: gc::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Find what keeps pods from getting a network or from reaching each other; exit code 1 where there is something
+    Doctor {
+        #[command(flatten)]
+        options: doctor::Options,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Check a network configuration file: every error and every unknown member
     Conf {
         /// A .conflist or .conf file; - for stdin
@@ -84,6 +102,8 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Outcome {
         Ok(Cli { command: Command::Check { network, bin_dir, output } }) => {
             check::run(network.as_deref(), bin_dir, output.form)
         }
+        Ok(Cli { command: Command::Gc { options, output } }) => gc::run(&options, output.form),
+        Ok(Cli { command: Command::Doctor { options, output } }) => doctor::run(&options, output.form),
         Ok(Cli { command: Command::Conf { file, output } }) => conf::run(&file, output.form),
         Err(error) if error.use_stderr() => {
             Outcome { code: 2, ..Outcome::complaint(error.render().to_string()) }

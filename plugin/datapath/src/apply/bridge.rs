@@ -88,12 +88,33 @@ fn leave_promiscuity(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Resul
 /// Whether [`apply`](crate::apply) would take the bridge as it is or make it; changes nothing.
 pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
     let mut host = Socket::open(Protocol::Route)?;
-    let Some(bridge) = link::by_name(&mut host, &wanted.name)? else { return Ok(()) };
-    if !is_unfinished(&bridge, wanted) {
-        refuse_other_settings(&bridge, wanted)?;
+    let bridge = link::by_name(&mut host, &wanted.name)?;
+    if let Some(bridge) = bridge.as_ref().filter(|bridge| !is_unfinished(bridge, wanted)) {
+        refuse_other_settings(bridge, wanted)?;
     }
-    let present = address::list(&mut host, bridge.index)?;
-    wanted.gateways.iter().try_for_each(|gateway| refuse_conflict(&present, wanted, *gateway))
+    let present = match &bridge {
+        Some(bridge) => address::list(&mut host, bridge.index)?,
+        None => Vec::new(),
+    };
+    wanted.gateways.iter().filter(|gateway| !present.contains(gateway)).try_for_each(|gateway| {
+        refuse_conflict(&present, wanted, *gateway)?;
+        refuse_taken_subnet(&mut host, *gateway)
+    })
+}
+
+/// Refuses a pod subnet that an address of another link lies in: the node would look for that link's neighbours at the
+/// bridge. To be asked when the gateway's address is new: later it costs every pod time and changes nothing.
+fn refuse_taken_subnet(host: &mut Socket, gateway: IpNet) -> Result<(), ApplyError> {
+    let subnet = gateway.trunc();
+    // Every link has an address of fe80::/10.
+    let lies_in = |(_, address): &(u32, IpNet)| subnet.contains(&address.addr()) && !is_link_local(subnet);
+    for (index, address) in address::list_all(host)?.into_iter().filter(lies_in) {
+        // Bridges are other networks' of pods, whose subnets their own configurations name.
+        if let Some(link) = link::by_index(host, index)?.filter(|link| !link.is_bridge()) {
+            return Err(ApplyError::SubnetTaken { gateway, link: link.name, address });
+        }
+    }
+    Ok(())
 }
 
 /// A bridge of ours that nobody has completed yet.
@@ -149,6 +170,7 @@ fn set_gateways(
     let present = address::list(host, bridge.index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
         refuse_conflict(&present, wanted, *gateway)?;
+        refuse_taken_subnet(host, *gateway)?;
         for found in in_the_way(&present, wanted, *gateway) {
             tolerate(host.execute(&address::delete(name, bridge.index, *found)), Errno::EADDRNOTAVAIL)?;
             undo.deleted_address(name, bridge.index, *found);
@@ -189,6 +211,10 @@ fn conflict(found: IpNet, wanted: IpNet) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_link_local(net: IpNet) -> bool {
+    matches!(net, IpNet::V6(net) if net.network().is_unicast_link_local())
 }
 
 /// The MTU of the link that the default route leaves by: IPv4's, else IPv6's, each with the least metric.

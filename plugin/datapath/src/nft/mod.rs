@@ -20,6 +20,7 @@
 //! request.
 
 pub(crate) mod attribute;
+mod chains;
 mod comment;
 mod duplicates;
 mod element;
@@ -41,6 +42,7 @@ mod transaction;
 
 use ipnet::IpNet;
 
+pub use chains::{BaseChain, TableFamily, base_chains};
 pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};

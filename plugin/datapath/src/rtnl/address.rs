@@ -12,6 +12,8 @@ use crate::netlink::{NetlinkError, Request, Socket};
 
 /// Bytes of `struct ifaddrmsg`.
 const HEADER: usize = 8;
+/// Where `ifa_index` is in it.
+const INDEX: usize = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 
@@ -22,6 +24,14 @@ pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNet>, Netlin
     let what = format!("list addresses of link {index}");
     let request = Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message));
     Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+/// All addresses of all links, each with its link's index.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<(u32, IpNet)>, NetlinkError> {
+    let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let replies = socket.query(&Request::route("list addresses", NLM_F_DUMP, &message))?;
+    let indexed = |body: &[u8]| Some((value::number(body.get(INDEX..)?)?, parse(body)?));
+    Ok(replies.iter().filter_map(|reply| indexed(&reply.body)).collect())
 }
 
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.

@@ -1,0 +1,108 @@
+//! The network namespaces of this node besides its own, and who is in them.
+
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use nix::errno::Errno;
+use podnet_datapath::{Netns, NetnsError, NetnsId, addresses_in};
+
+use super::judge::Home;
+use super::traces::Trace;
+use crate::error::Error;
+
+/// Where namespaces have names: those of `ip netns`, containerd, CRI-O and podman, and Docker's.
+const NAMED: [&str; 2] = ["/run/netns", "/run/docker/netns"];
+
+/// The calling thread's own namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+#[derive(Debug, Default)]
+struct Space {
+    is_inhabited: bool,
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// All namespaces that can be found: those of processes, those with a name, those of records.
+#[derive(Debug)]
+pub(super) struct Spaces {
+    spaces: BTreeMap<NetnsId, Space>,
+    by_path: BTreeMap<PathBuf, NetnsId>,
+}
+
+impl Spaces {
+    /// Looks into every namespace.
+    pub(super) fn look(traces: &[Trace]) -> Result<Self, Error> {
+        let own = Netns::open(OWN)?.id()?;
+        let mut found = Self { spaces: BTreeMap::new(), by_path: BTreeMap::new() };
+        for path in entries(Path::new("/proc")).into_iter().filter(|path| is_process(path)) {
+            // A process that has no namespace any more is ending.
+            if let Some(id) = found.add(&path.join("ns/net"), own)? {
+                found.spaces.entry(id).or_default().is_inhabited = true;
+            }
+        }
+        for path in NAMED.iter().flat_map(|dir| entries(Path::new(dir))) {
+            found.add(&path, own)?;
+        }
+        for path in traces.iter().filter_map(|trace| trace.sandbox.as_ref()) {
+            if let Some(id) = found.add(path, own)? {
+                found.by_path.insert(path.clone(), id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds the namespace at a path; nothing where there is none, or it is the node's own.
+    fn add(&mut self, path: &Path, own: NetnsId) -> Result<Option<NetnsId>, Error> {
+        let netns = match Netns::open(path) {
+            Err(NetnsError::Missing { .. } | NetnsError::NotANamespace { .. }) => return Ok(None),
+            Err(NetnsError::Open { source, .. }) if is_nobodys(&source) => return Ok(None),
+            netns => netns?,
+        };
+        let id = netns.id()?;
+        if id == own {
+            return Ok(None);
+        }
+        if let Entry::Vacant(space) = self.spaces.entry(id) {
+            let addresses = addresses_in(&netns)?.into_iter().collect();
+            space.insert(Space { addresses, ..Space::default() });
+        }
+        Ok(Some(id))
+    }
+
+    /// Where the pod's addresses are.
+    pub(super) fn home_of(&self, trace: &Trace) -> Home {
+        let named = trace.sandbox.as_ref().and_then(|path| self.by_path.get(path));
+        let home = |(id, space): (&NetnsId, &Space)| {
+            let has_address = trace.addresses.iter().any(|address| space.addresses.contains(address));
+            match (has_address, space.is_inhabited) {
+                (true, true) => Home::Inhabited,
+                (true, false) => Home::Deserted,
+                (false, true) if named == Some(id) => Home::Inhabited,
+                (false, _) => Home::None,
+            }
+        };
+        // A pair of links has both its ends or none; but the kernel takes some time to end a namespace and what is in it.
+        let is_ending = trace.sandbox.is_some() && named.is_none();
+        let other_end = if trace.link.is_some() && !is_ending { Home::Deserted } else { Home::None };
+        self.spaces.iter().map(home).fold(other_end, Home::max)
+    }
+}
+
+fn is_process(path: &Path) -> bool {
+    let digits = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    path.file_name().and_then(|name| name.to_str()).is_some_and(digits)
+}
+
+/// A process that has ended, or one outside of the container that podnet is run in: no pod's either way.
+fn is_nobodys(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ESRCH | Errno::ENOENT | Errno::EACCES))
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
