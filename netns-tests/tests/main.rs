@@ -9,12 +9,14 @@ mod cnitool;
 mod crash;
 mod delete;
 mod differences;
+mod doctor;
 mod exchange;
 mod gc_status;
 mod hairpin;
 mod host_ports;
 mod ipam;
 mod look;
+mod node_tool;
 mod results;
 mod scale;
 mod table;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        node_tool::cases(),
+        doctor::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
+use ipnet::IpNet;
 use podnet_cni::json::inspect;
 use podnet_cni::{Args, ListError, NetworkList, Version};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::ipam;
 use crate::netconf::NetConf;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
+use crate::subnets;
 
 /// What was found in a file.
 #[derive(Debug, Default)]
@@ -70,8 +72,18 @@ pub(super) fn findings(content: &[u8]) -> Result<Findings, ListError> {
         }
         _ => {}
     }
+    let mut seen: Vec<(String, IpNet)> = Vec::new();
     for (index, plugin) in plugins.iter().enumerate().filter(|(_, plugin)| is_podnet(plugin)) {
-        inspect_entry(&mut findings, &format!("plugins[{index}]"), &name, plugin);
+        let path = format!("plugins[{index}]");
+        let settings = inspect_entry(&mut findings, &path, &name, plugin);
+        let of_entry = settings.map(|settings| settings.ipam.subnets()).unwrap_or_default();
+        for subnet in &of_entry {
+            let overlapping = seen.iter().filter(|(_, other)| subnets::overlap(*subnet, *other));
+            findings.errors.extend(overlapping.map(|(earlier, other)| {
+                format!("{path}: subnet {subnet} overlaps {other} of {earlier}: pods of both get the same addresses")
+            }));
+        }
+        seen.extend(of_entry.into_iter().map(|subnet| (path.clone(), subnet)));
     }
     Ok(findings)
 }
@@ -80,8 +92,8 @@ fn is_podnet(plugin: &Value) -> bool {
     plugin.get("type").and_then(Value::as_str) == Some("podnet")
 }
 
-/// First the entry's shape, all of it; then, where that is good, its meaning.
-fn inspect_entry(findings: &mut Findings, path: &str, name: &str, plugin: &Value) {
+/// First the entry's shape, all of it; then, where that is good, its meaning, which is given back.
+fn inspect_entry(findings: &mut Findings, path: &str, name: &str, plugin: &Value) -> Option<Settings> {
     let inspection = inspect::<NetConf>(plugin);
     let (ipam_errors, ipam_unknown) = ipam::inspect_shape(plugin);
     let unknown = inspection.unknown.iter().map(ToString::to_string).chain(ipam_unknown);
@@ -90,12 +102,11 @@ fn inspect_entry(findings: &mut Findings, path: &str, name: &str, plugin: &Value
     if !inspection.errors.is_empty() || !ipam_errors.is_empty() {
         let errors = inspection.errors.iter().chain(&ipam_errors);
         findings.errors.extend(errors.map(|error| format!("{path}.{}", chain_of(error))));
-        return;
+        return None;
     }
-    let Ok(network) = request::network(name, plugin.clone(), Vec::new()) else { return };
-    if let Err(error) = Settings::read(&network, &Args::default()) {
-        findings.errors.push(format!("{path}: {}", chain_of(&error)));
-    }
+    let network = request::network(name, plugin.clone(), Vec::new()).ok()?;
+    let settings = Settings::read(&network, &Args::default());
+    settings.map_err(|error| findings.errors.push(format!("{path}: {}", chain_of(&error)))).ok()
 }
 
 fn chain_of(error: &(impl std::error::Error + 'static)) -> String {
