@@ -24,7 +24,10 @@ use super::{
     table::{self, Hook, Rule, Table},
     transaction,
 };
-use crate::{LinkName, LinkPrefix, MacAddr, netlink::Socket};
+use crate::{
+    LinkName, LinkPrefix, MacAddr,
+    netlink::{Request, Socket},
+};
 
 /// `NFPROTO_BRIDGE`.
 const BRIDGE: u8 = 7;
@@ -52,11 +55,16 @@ impl Duplicates<'_> {
         if self.are_dropped(socket)? {
             return Ok(());
         }
+        transaction::commit(socket, None, self.fill()).map_err(NftError::changing)
+    }
+
+    /// Makes the chain if it is not there, and its rules the only ones in it.
+    pub(super) fn fill(&self) -> Vec<Request> {
         let chain = chain_name(self.bridge);
         let mut changes =
             vec![TABLE.ensure(SCHEMA), TABLE.ensure_chain(&chain, Some(OUTPUT)), TABLE.flush(&chain)];
         changes.extend(self.rules().iter().map(|rule| TABLE.append(&chain, rule)));
-        transaction::commit(socket, None, changes).map_err(NftError::changing)
+        changes
     }
 
     /// Whether they are dropped.
@@ -76,8 +84,7 @@ impl Duplicates<'_> {
 
     /// Takes the rules about a bridge away, which has some.
     pub(crate) fn forget(bridge: &LinkName, socket: &mut Socket) -> Result<(), NftError> {
-        let chain = chain_name(bridge);
-        match transaction::commit(socket, None, vec![TABLE.flush(&chain), TABLE.delete_chain(&chain)]) {
+        match transaction::commit(socket, None, Self::removal(bridge)) {
             // Another ADD was faster.
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
             result => result.map_err(NftError::changing),
@@ -103,6 +110,11 @@ impl Duplicates<'_> {
             ]
         };
         self.gateways.iter().flat_map(of_gateway).collect()
+    }
+
+    pub(super) fn removal(bridge: &LinkName) -> Vec<Request> {
+        let chain = chain_name(bridge);
+        vec![TABLE.flush(&chain), TABLE.delete_chain(&chain)]
     }
 }
 
