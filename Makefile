@@ -12,6 +12,9 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 
 PREFIX ?= /opt/cni
 DESTDIR ?=
+BIN     = $(DESTDIR)$(PREFIX)/bin
+LINKS   ?=
+DROPIN  := bridge ptp loopback host-local static portmap bandwidth
 
 export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
 export FLOOR_BIN     ?= $(CURDIR)/$(OUT)/floor
@@ -56,11 +59,20 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/cargo-deny/bin/cargo-deny check licenses bans sources
 
-## install: the binary into $(PREFIX)/bin, by rename, so that a running kubelet never sees half a file
+## install: the binary into $(PREFIX)/bin, and a link to it for each name in LINKS, such as LINKS="bridge host-local":
+## called by that name, podnet is that plugin. All by rename, so that a running kubelet never sees half a file; a plugin
+## that was there stays as NAME.orig, to go back to.
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 target/release/podnet $(DESTDIR)$(PREFIX)/bin/.podnet.new
-	mv -f $(DESTDIR)$(PREFIX)/bin/.podnet.new $(DESTDIR)$(PREFIX)/bin/podnet
+	install -d $(BIN)
+	install -m 0755 $(PODNET_BIN) $(BIN)/.podnet.new
+	mv -fT $(BIN)/.podnet.new $(BIN)/podnet
+	@set -e; for name in $(LINKS); do \
+	    case " $(DROPIN) " in *" $$name "*) ;; *) echo "install: $$name is none of $(DROPIN)" >&2; exit 1;; esac; \
+	    if [ -f $(BIN)/$$name ] && [ ! -L $(BIN)/$$name ]; then ln -f $(BIN)/$$name $(BIN)/$$name.orig; fi; \
+	    ln -sfn podnet $(BIN)/.$$name.new; \
+	    mv -fT $(BIN)/.$$name.new $(BIN)/$$name; \
+	    echo "install: $(BIN)/$$name -> podnet"; \
+	done
 
 clean:
 	cargo clean

@@ -45,6 +45,13 @@ impl<'p> Run<'p> {
         Self { program, command, stdin: Vec::new() }
     }
 
+    /// Called by this name, or by a path that ends in it.
+    #[must_use]
+    pub fn called(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.command.arg0(name);
+        self
+    }
+
     /// With one more argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {

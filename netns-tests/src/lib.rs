@@ -7,6 +7,7 @@
 //! is either wrong or a difference that has to be explained.
 
 pub mod cnitool;
+pub mod dropin;
 pub mod failure;
 pub mod harness;
 pub mod netns;
@@ -17,9 +18,11 @@ pub mod probe;
 pub mod process;
 pub mod reply;
 pub mod sandbox;
+pub mod sctp;
 pub mod snapshot;
 pub mod subject;
 pub mod tools;
 pub mod tracer;
+pub mod view;
 pub mod wait;
 pub mod watch;

@@ -138,6 +138,13 @@ const AILMENTS: &[Ailment] = &[
         ..HEALTHY
     },
     Ailment {
+        name: "a_missing_loopback",
+        provoke: "rm /run/bin/loopback",
+        check: "binary",
+        object: "/run/bin/loopback",
+        ..HEALTHY
+    },
+    Ailment {
         name: "a_full_range",
         provoke: r"for n in $(seq 3 254); do printf 'dead%s\r\neth0' $n > /var/lib/cni/networks/kubenet/10.244.1.$n; done",
         check: "range",

@@ -10,6 +10,7 @@ mod crash;
 mod delete;
 mod differences;
 mod doctor;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         hairpin::cases(),
         node_tool::cases(),
         doctor::cases(),
+        dropin_interfaces::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

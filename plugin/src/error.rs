@@ -7,13 +7,15 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, InventoryError, LegacyError, LinkNameError, NetnsError, RemoveError, ScratchError,
-    SysctlError, VerifyError, netlink::NetlinkError, nft::NftError,
+    ApplyError, InventoryError, LegacyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner,
+    RemoveError, ScratchError, SysctlError, VerifyError, loopback::LoopbackError, netlink::NetlinkError,
+    nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
 use crate::ipam::{DelegateError, GrantError};
 use crate::netconf::ConfigError;
+use crate::portmap::PortmapError;
 use crate::record::RecordError;
 
 /// The codes of [`ErrorObject`]: the specification's, and ours from 100 on (README of the codes: ARCHITECTURE.md).
@@ -129,6 +131,21 @@ pub(crate) enum Error {
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's loopback link.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
+    /// A program that changes rules.
+    #[error(transparent)]
+    Portmap(#[from] PortmapError),
+    /// The way from the node's loopback addresses.
+    #[error(transparent)]
+    Localnet(#[from] LocalnetError),
+    /// The kernel, in limiting what another plugin has connected.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// There is no iptables in PATH that works.
+    #[error("no iptables in PATH works")]
+    NoIptables,
     /// The kernel lacks features that ADD needs.
     #[error("the kernel lacks {0}")]
     KernelLacks(String),
@@ -156,6 +173,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A second ADD of the owner.
+    pub(crate) fn exists(owner: &Owner) -> Self {
+        Self::Exists {
+            network: owner.network().to_owned(),
+            container: owner.container().to_owned(),
+            ifname: owner.ifname().to_owned(),
+        }
+    }
+
     /// The code of the error object.
     fn code(&self) -> u32 {
         if self.may_pass() {
@@ -194,6 +220,11 @@ impl Error {
             | Self::Legacy(_)
             | Self::Sysctl(_)
             | Self::Nft(_)
+            | Self::Portmap(_)
+            | Self::Loopback(_)
+            | Self::Localnet(_)
+            | Self::Limit(_)
+            | Self::NoIptables
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,

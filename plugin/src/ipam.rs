@@ -25,14 +25,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use delegate::{Delegate, DelegateError};
+pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Grant, GrantError};
-pub(crate) use release::{collect, release};
+pub(crate) use host_local::HostLocal;
+pub(crate) use release::{collect, collect_reservations, has_reservation, release, release_reservations};
 
 use crate::error::Error;
-use crate::netconf::{ConfigError, NetConf};
+use crate::netconf::{self, ConfigError, NetConf, RuntimeConfig};
 use crate::record::{Lease, Registry};
-use fixed::{Fixed, FixedConfig};
-use host_local::HostLocal;
+use fixed::FixedConfig;
 
 /// The member of the configuration.
 const MEMBER: &str = "ipam";
@@ -60,6 +61,16 @@ impl Ipam {
             "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
             name => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
         }
+    }
+
+    /// The same, where the configuration names a source at all.
+    pub(crate) fn read_if_named(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+    ) -> Result<Option<Self>, Error> {
+        let is_named = !kind(given(&network.config))?.is_empty();
+        is_named.then(|| Self::read(conf, network, args)).transpose()
     }
 
     /// Whether pods get an address of IPv6, as far as is known before ADD.
@@ -187,6 +198,23 @@ pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
         Ok("static") => found::<FixedConfig>(given),
         _ => Default::default(),
     }
+}
+
+/// What an IPAM plugin that is called by its own name reads: `ipam`, whatever its type says, and what the runtime asks
+/// for. The rest is the calling plugin's business.
+fn called_by_name<T: DeserializeOwned + Default>(network: &Network) -> Result<(T, NetConf), Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Asked {
+        runtime_config: RuntimeConfig,
+        args: netconf::Args,
+    }
+    let given = given(&network.config);
+    if given.is_none() {
+        return Err(ConfigError::Missing { member: MEMBER, rule: "it says the addresses" }.into());
+    }
+    let Asked { runtime_config, args } = decode(&network.config)?;
+    Ok((read(given)?, NetConf { runtime_config, args, ..NetConf::default() }))
 }
 
 fn given(config: &Value) -> Option<&Value> {

@@ -4,6 +4,7 @@
 //! arguments, the node's tool. This file is the only one that writes stdout: whatever happens, a runtime finds there one
 //! JSON document or nothing.
 
+mod adopted;
 mod bandwidth;
 mod cmd;
 mod dropin;
@@ -12,10 +13,12 @@ mod exec;
 mod host_ports;
 mod ipam;
 mod logging;
+mod masquerade;
 mod mode;
 mod netconf;
 mod outcome;
 mod plugin;
+mod portmap;
 mod record;
 mod settings;
 mod subnets;

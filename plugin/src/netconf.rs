@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::bandwidth::{Annotations, Bandwidth, Members};
-use crate::host_ports::{self, PortMappings};
+use crate::host_ports::{self, PortMappings, Translator};
 use crate::logging::Level;
 
 /// The bridge of mode kubenet, by kubenet's own name.
@@ -58,7 +58,7 @@ pub(crate) struct NetConf {
     pub(crate) force_address: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
-    /// How host ports are made: `nftables`.
+    /// How host ports are made: `nftables`, `iptables`; absent: nftables, or iptables on a kernel without.
     pub(crate) portmap_backend: Option<String>,
     /// Whether host ports work from the node itself and from the pod's own subnet; true.
     pub(crate) snat: Option<bool>,
@@ -68,6 +68,9 @@ pub(crate) struct NetConf {
     /// The same for what it sends.
     pub(crate) egress_rate: Option<u64>,
     pub(crate) egress_burst: Option<u64>,
+    /// Subnets with which alone the pod's traffic is limited, or with which it is not; one of both.
+    pub(crate) shaped_subnets: Vec<String>,
+    pub(crate) unshaped_subnets: Vec<String>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
     /// Seconds that one call of an executed IPAM plugin may take; 90.
@@ -85,8 +88,6 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
-    pub(crate) shaped_subnets: Vec<Value>,
-    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -234,8 +235,8 @@ impl NetConf {
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
         let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
-            bridge: self.bridge()?,
-            mtu: self.mtu()?,
+            bridge: bridge_name(self.bridge.as_deref(), DEFAULT_BRIDGE)?,
+            mtu: mtu(self.mtu)?,
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
@@ -282,12 +283,8 @@ impl NetConf {
             ("blockWireserver", self.block_wireserver),
             ("blockIMDS", self.block_imds),
         ];
-        if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
-            return Err(ConfigError::unsupported(member, "true"));
-        }
-        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
-        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
-        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
+        let named = switches.iter().find(|(_, on)| *on == Some(true));
+        named.map_or(Ok(()), |(member, _)| Err(ConfigError::unsupported(member, "true")))
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
@@ -296,33 +293,21 @@ impl NetConf {
             ingress_burst: self.ingress_burst,
             egress_rate: self.egress_rate,
             egress_burst: self.egress_burst,
+            shaped_subnets: self.shaped_subnets.clone(),
+            unshaped_subnets: self.unshaped_subnets.clone(),
         };
         let runtime = &self.runtime_config;
         Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
     }
 
     fn host_ports(&self) -> Result<PortMappings, ConfigError> {
-        match self.portmap_backend.as_deref() {
-            None | Some("nftables") => {}
+        let translator = match self.portmap_backend.as_deref() {
+            None | Some("nftables") => Translator::Podnet,
+            Some("iptables") => Translator::Iptables,
             Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
-        }
-        PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
-    }
-
-    fn bridge(&self) -> Result<LinkName, ConfigError> {
-        let name = self.bridge.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
-        name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
-    }
-
-    fn mtu(&self) -> Result<Option<u32>, ConfigError> {
-        match self.mtu {
-            None | Some(0) => Ok(None),
-            Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
-            Some(mtu) => {
-                let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
-                Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
-            }
-        }
+        };
+        let ports = PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))?;
+        Ok(PortMappings { translator, ..ports })
     }
 
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
@@ -347,6 +332,24 @@ impl NetConf {
             }
             (Some(true), _) => Ok(Hairpin::Promiscuous),
             (_, named) => Ok(named.unwrap_or(Hairpin::Veth)),
+        }
+    }
+}
+
+/// The bridge of this name; absent or empty: of the default one.
+pub(crate) fn bridge_name(given: Option<&str>, default: &str) -> Result<LinkName, ConfigError> {
+    let name = given.filter(|name| !name.is_empty()).unwrap_or(default);
+    name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
+}
+
+/// `mtu`, where one is asked for.
+pub(crate) fn mtu(given: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    match given {
+        None | Some(0) => Ok(None),
+        Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
+        Some(mtu) => {
+            let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+            Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
         }
     }
 }
@@ -378,7 +381,7 @@ mod tests {
             is_default_gateway: true,
             force_address: false,
             ip_masq: false,
-            host_ports: PortMappings { ports: Vec::new(), snat: true },
+            host_ports: PortMappings { snat: true, ..PortMappings::default() },
             bandwidth: Bandwidth::default(),
             mac: None,
         };
@@ -444,9 +447,7 @@ mod tests {
             (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
-            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
+            (json!({"portmapBackend": "ebtables"}), "unsupported field portmapBackend: \"ebtables\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

@@ -3,7 +3,7 @@
 //! The program is several plugins: podnet ([`crate::cmd::Podnet`]), and those that it takes the place of
 //! ([`crate::dropin`]). What they have in common (environment, stdin, versions, errors, logs) is done before and after.
 
-use podnet_cni::{Attachment, Network};
+use podnet_cni::{Attachment, Network, Version};
 
 use crate::error::Error;
 
@@ -11,6 +11,11 @@ use crate::error::Error;
 pub(crate) trait Plugin {
     /// The name that people know it by.
     fn name(&self) -> &'static str;
+
+    /// The first version of the protocol that it knows.
+    fn oldest_version(&self) -> Version {
+        Version::V0_1_0
+    }
 
     /// ADD; gives the result in the configuration's version, as JSON.
     fn add(&self, attachment: &Attachment, netns: &str) -> Result<String, Error>;

@@ -3,8 +3,10 @@
 use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
+use podnet_datapath::{Families, filtered_families, has_nf_tables};
 
 use crate::error::Error;
+use crate::host_ports::Translator;
 use crate::ipam::Ipam;
 use crate::netconf::{ConfigError, Kubenet, NetConf};
 use crate::subnets;
@@ -26,6 +28,27 @@ impl Settings {
         kubenet.check_families(ipam.has_ipv6())?;
         refuse_nested(&ipam.subnets())?;
         Ok(Self { conf, kubenet, ipam })
+    }
+
+    /// The configuration as the kernel can bring it about for a pod with these addresses, and the families whose frames
+    /// between pods pass the node's rules of IP, or have to do without podnet's.
+    ///
+    /// Without nftables there are no rules for services among neighbours, and host ports are iptables' affair unless the
+    /// configuration says otherwise.
+    pub(crate) fn adapted(&self, addresses: &[IpNet]) -> Result<(Kubenet, Families), Error> {
+        let mut kubenet = self.kubenet.clone();
+        let families = Families::among(addresses);
+        let filtered = filtered_families(families)?;
+        if kubenet.host_ports.is_empty() && filtered == families || has_nf_tables()? {
+            return Ok((kubenet, filtered));
+        }
+        if self.conf.portmap_backend.is_none() {
+            kubenet.host_ports.translator = Translator::Iptables;
+        }
+        if filtered != families {
+            tracing::warn!("without nftables and br_netfilter pods do not reach neighbours through services");
+        }
+        Ok((kubenet, families))
     }
 
     /// What the pod is told of DNS, where IPAM says `ipam`.

@@ -106,12 +106,26 @@ impl Owner {
         MacAddr::new(bytes)
     }
 
+    /// An Ethernet address for the pod's end, where no address of the pod's says one: locally administered, with digits
+    /// of the id that [`Owner::mac`] has not.
+    pub fn pod_mac(&self) -> MacAddr {
+        let mut bytes = [0x06; 6];
+        bytes[1..].copy_from_slice(&self.id.octets()[6..11]);
+        MacAddr::new(bytes)
+    }
+
     /// The names that the host's end may have: the second is used where the first is taken by a link of
     /// another owner.
     pub fn link_names(&self, prefix: LinkPrefix) -> [LinkName; 2] {
         let digits = self.id.to_string();
         [0, LinkPrefix::DIGITS]
             .map(|start| prefix.with(digits.get(start..start + LinkPrefix::DIGITS).unwrap_or_default()))
+    }
+
+    /// What an alias says that nothing is cut off of.
+    pub fn label(&self) -> Label {
+        let Self { id, network, container, ifname } = self.clone();
+        Label { id, network, container, ifname }
     }
 
     /// The text that marks an object as this owner's: the id, then network, container and interface name

@@ -15,7 +15,10 @@ use crate::{
     Families, HostPort, HostPorts, LinkName, LinkNameError, MacAddr, Owner, TokenBucket, Transport,
     netlink::{NetlinkError, Protocol, Socket},
     nft::{Duplicates, NftError, PodRules},
-    rtnl::tc,
+    rtnl::tc::{
+        self,
+        filter::{self, Filter, Packets, Verdict},
+    },
     sysctl,
 };
 
@@ -73,8 +76,9 @@ const TRIALS: [Trial; 5] = [
         needed_for: "limits of what pods send",
         run: |_| {
             let mut socket = Socket::open(Protocol::Route)?;
-            socket.execute(&tc::see_arriving("lo", LOOPBACK))?;
-            Ok(socket.execute(&tc::redirect_arriving("lo", LOOPBACK, LOOPBACK))?)
+            socket.execute(&filter::see_arriving("lo", LOOPBACK))?;
+            let all = Filter { packets: Packets::All, verdict: Verdict::Redirect(LOOPBACK) };
+            Ok(socket.execute(&all.add("lo", LOOPBACK, filter::ARRIVING))?)
         },
     },
     Trial {

@@ -7,14 +7,16 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use podnet_cni::Network;
-use podnet_datapath::netlink::{Protocol, Socket};
+use podnet_cni::{Network, ValidAttachments};
+use podnet_datapath::nft::NftError;
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
 use super::del::detach;
+use crate::adopted;
 use crate::error::Error;
 use crate::ipam;
+use crate::portmap;
 use crate::record::{Entry, RecordError, Registry};
 
 /// Removes leftovers. Without a list of valid attachments nothing is known to be one.
@@ -25,11 +27,11 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
         Some(ifname) => valid.contains(container, ifname),
         None => valid.contains_container(container),
     };
-    collect(network, &is_valid, started)
+    Collection { valid: Some(&valid), ..Collection::new(network, &is_valid, started) }.run()
 }
 
-/// Whether an attachment is to stay, by its container and interface; the reservations of old versions of the reference
-/// host-local plugin name no interface.
+/// Whether an attachment is to stay, by its container and interface. Without an interface: whether any of the container's is;
+/// iptables rules of portmap, and reservations of old versions of the reference host-local plugin, name none.
 type IsValid<'a> = &'a dyn Fn(&str, Option<&str>) -> bool;
 
 /// Removes what of the network belongs to no valid attachment.
@@ -37,12 +39,16 @@ type IsValid<'a> = &'a dyn Fn(&str, Option<&str>) -> bool;
 /// # Arguments
 /// `started`: when `is_valid` was made up. What came since stays.
 pub(crate) fn collect(network: &Network, is_valid: IsValid<'_>, started: SystemTime) -> Result<(), Error> {
-    Collection { network, is_valid, started, kept: BTreeSet::new(), errors: Vec::new() }.run()
+    Collection::new(network, is_valid, started).run()
 }
 
 /// The attachments whose label some link or nftables element of this node carries.
 pub(crate) fn labelled() -> Result<Vec<Owner>, Error> {
-    let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
+    let ruled = nft::open_if_any()?.map(|mut netfilter| nft::owners(&mut netfilter));
+    let ruled = match ruled {
+        None | Some(Err(NftError::Unsupported { .. })) => Vec::new(),
+        Some(owners) => owners?,
+    };
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
@@ -50,19 +56,30 @@ pub(crate) fn labelled() -> Result<Vec<Owner>, Error> {
 struct Collection<'a> {
     network: &'a Network,
     is_valid: IsValid<'a>,
+    /// All valid ones, where they can be told. Names of the reference plugins' rules are digests, from which no owner
+    /// can be read.
+    valid: Option<&'a ValidAttachments>,
     started: SystemTime,
     /// Attachments that stay though they are not in the list: in work, or not to be removed.
     kept: BTreeSet<OwnerId>,
     errors: Vec<Error>,
 }
 
-impl Collection<'_> {
+impl<'a> Collection<'a> {
+    fn new(network: &'a Network, is_valid: IsValid<'a>, started: SystemTime) -> Self {
+        Self { network, is_valid, valid: None, started, kept: BTreeSet::new(), errors: Vec::new() }
+    }
+
     fn run(mut self) -> Result<(), Error> {
         let registry = Registry::open()?;
         for owner in self.found(registry.as_ref())? {
             self.collect(registry.as_ref(), &owner);
         }
+        if let Err(error) = self.collect_translated(registry.as_ref()) {
+            self.errors.push(error);
+        }
         self.release();
+        self.errors.extend(self.collect_adopted().err());
         if self.errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(self.errors)) }
     }
 
@@ -99,11 +116,32 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, self.network);
+        let errors = detach(owner, entry, self.network, || adopted::remove_linkless(owner));
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
         }
+    }
+
+    /// Removes the rules that iptables has for containers that neither the list nor a record knows.
+    fn collect_translated(&self, registry: Option<&Registry>) -> Result<(), Error> {
+        let network = self.network.name.as_str();
+        let mut recorded = BTreeSet::new();
+        if let Some(registry) = registry {
+            for id in registry.ids()? {
+                let record = registry.read(id)?.filter(|record| record.network == network);
+                recorded.extend(record.map(|record| record.container_id));
+            }
+        }
+        let is_alive = |container: &str| (self.is_valid)(container, None) || recorded.contains(container);
+        Ok(portmap::collect(network, &is_alive)?)
+    }
+
+    /// Removes the reference plugins' rules of what is not alive.
+    fn collect_adopted(&self) -> Result<(), Error> {
+        let (name, Some(valid)) = (self.network.name.as_str(), self.valid) else { return Ok(()) };
+        let valid = valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
+        adopted::collect(name, valid)
     }
 
     /// Has IPAM release what has neither record nor link.

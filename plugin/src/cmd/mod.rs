@@ -2,16 +2,22 @@
 
 mod add;
 mod check;
-mod del;
+pub(crate) mod del;
 pub(crate) mod gc;
 mod status;
 mod taken;
+mod translated;
+
+pub(crate) use check::Answered;
 
 use std::io::Read;
 
-use podnet_cni::{Attachment, Environment, Network, Request, Version, VersionReply};
+use podnet_cni::{
+    Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
+};
 use podnet_datapath::{LinkName, Netns, Owner, promiscuity_is_no_hairpin};
 
+use crate::adopted;
 use crate::error::{Error, chain};
 use crate::logging;
 use crate::netconf::Hairpin;
@@ -38,7 +44,7 @@ impl Plugin for Podnet {
     }
 
     fn del(&self, attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-        del::del(attachment, netns)
+        del::del(attachment, netns, adopted::remove_chain)
     }
 
     fn gc(&self, network: &Network) -> Result<(), Error> {
@@ -70,13 +76,16 @@ fn serve(plugin: &dyn Plugin, environment: &Environment) -> Result<Outcome, Erro
     let request = Request::parse(environment, read_stdin)?;
     if let Some(network) = request.network() {
         logging::init(&network.config);
+        refuse_older_version(plugin, network)?;
     }
     match request {
         Request::Add { attachment, netns } => {
             let result = plugin.add(&attachment, &netns)?;
             return Ok(Outcome { made: Some(Box::new(attachment)), ..Outcome::success(result) });
         }
-        Request::Version => return Ok(Outcome::success(VersionReply::new().to_json())),
+        Request::Version => {
+            return Ok(Outcome::success(VersionReply::since(plugin.oldest_version()).to_json()));
+        }
         Request::Check { attachment, netns } => plugin.check(&attachment, &netns)?,
         Request::Del { attachment, netns } => plugin.del(&attachment, netns.as_deref())?,
         Request::Gc(network) => plugin.gc(&network)?,
@@ -85,9 +94,19 @@ fn serve(plugin: &dyn Plugin, environment: &Environment) -> Result<Outcome, Erro
     Ok(Outcome::default())
 }
 
+fn refuse_older_version(plugin: &dyn Plugin, network: &Network) -> Result<(), RequestError> {
+    let oldest = plugin.oldest_version();
+    if network.version >= oldest {
+        return Ok(());
+    }
+    let (declared, supported) = (network.version.to_string(), Version::since(oldest));
+    Err(VersionError::Unsupported { declared, supported }.into())
+}
+
 /// What a person sees who calls the plugin without arguments.
 fn about(plugin: &dyn Plugin) -> String {
-    let versions = Version::SUPPORTED.map(|version| version.to_string()).join(", ");
+    let supported = Version::since(plugin.oldest_version()).iter().map(ToString::to_string);
+    let versions = supported.collect::<Vec<_>>().join(", ");
     let (name, version) = (plugin.name(), env!("CARGO_PKG_VERSION"));
     let identity = match name {
         "podnet" => format!("podnet {version}; as the node's tool: podnet --help"),
@@ -106,18 +125,19 @@ fn read_stdin() -> std::io::Result<Vec<u8>> {
 }
 
 /// The pod's link by the kernel's rules, which are those of CNI_IFNAME.
-fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
+pub(crate) fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
     Ok(attachment.ifname.as_str().parse()?)
 }
 
-fn owner(attachment: &Attachment) -> Owner {
+/// Whom everything of the attachment belongs to.
+pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)
 }
 
 /// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its
 /// loopback link.
-fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Error> {
+pub(crate) fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Error> {
     let netns = Netns::open(path)?;
     if !netns_override && netns.is_current()? {
         return Err(Error::OwnNetns);

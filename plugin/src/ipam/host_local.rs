@@ -14,7 +14,7 @@ use podnet_host_local::{
     Store, Usage,
 };
 
-use super::Grant;
+use super::{Grant, called_by_name};
 use crate::error::Error;
 use crate::netconf::NetConf;
 use crate::record::Lease;
@@ -50,6 +50,17 @@ impl HostLocal {
         })
     }
 
+    /// As the plugin `host-local`, called by its own name, reads its configuration.
+    pub(crate) fn called_by_name(network: &Network, args: &Args) -> Result<Self, Error> {
+        let (config, conf) = called_by_name::<IpamConfig>(network)?;
+        Self::read(&config, &conf, network, args)
+    }
+
+    /// The addresses that the owner has reserved, found by reading every reservation of the network.
+    pub(crate) fn held(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
+        Ok(host_local::find(&self.store, &reservation_owner(owner)?)?)
+    }
+
     /// Whether a pod gets an address of IPv6.
     pub(super) fn has_ipv6(&self) -> bool {
         self.ipam.range_sets.iter().any(|set| !set.is_ipv4())
@@ -81,7 +92,7 @@ impl HostLocal {
     }
 
     /// One address of each range set, or none at all.
-    pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
+    pub(crate) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
         let request_owner = reservation_owner(owner)?;
         let alive = LiveOwners::new(&self.network);
         let request = Request {
@@ -111,7 +122,7 @@ impl HostLocal {
     }
 
     /// Gives back the reservations of `leases`, so far as they are the owner's.
-    pub(super) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
+    pub(crate) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
         release(owner, &self.ipam.data_dir, leases)
     }
 
@@ -126,7 +137,7 @@ impl HostLocal {
     }
 
     /// Whether another pod could get its addresses; changes nothing.
-    pub(super) fn probe(&self) -> Result<(), Error> {
+    pub(crate) fn probe(&self) -> Result<(), Error> {
         host_local::probe(&self.store)?;
         let alive = LiveOwners::new(&self.network);
         let liveness = Liveness { boot: boot_time(), is_alive: &|owner| alive.contains(owner) };
@@ -148,6 +159,14 @@ pub(super) fn release(owner: &Owner, data_dir: &Path, leases: &[Lease]) -> Resul
 pub(super) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error> {
     host_local::release(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?;
     Ok(())
+}
+
+/// Whether the owner has anything in `data_dir`; what cannot be read is nobody's.
+pub(super) fn has_any(owner: &Owner, data_dir: &Path) -> bool {
+    let find = || -> Result<_, Error> {
+        Ok(host_local::find(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?)
+    };
+    find().is_ok_and(|addresses| !addresses.is_empty())
 }
 
 fn addresses(leases: &[Lease]) -> Vec<IpAddr> {

@@ -43,13 +43,19 @@ pub(crate) fn release(owner: &Owner, record: Option<&Record>, network: &Network)
     let config = record.map_or(&network.config, |record| &record.config);
     let source = Source::of(config);
     match source.r#type.as_str() {
-        "" | "host-local" => release_reservations(owner, record, &source, network),
+        "" | "host-local" => release_recorded(owner, record, &source, network),
         "static" => Vec::new(),
         name => delegate_del(name, owner, config, network),
     }
 }
 
-fn release_reservations(
+/// Whether host-local, where the configuration names it, has an address for the owner: somebody's ADD came that far.
+pub(crate) fn has_reservation(owner: &Owner, network: &Network) -> bool {
+    let source = Source::of(&network.config);
+    matches!(source.r#type.as_str(), "" | "host-local") && host_local::has_any(owner, &source.data_dir())
+}
+
+fn release_recorded(
     owner: &Owner,
     record: Option<&Record>,
     source: &Source,
@@ -106,7 +112,22 @@ pub(crate) fn collect(
             return collected.err().into_iter().collect();
         }
     }
-    let store = Store::new(&source.data_dir(), network.name.as_str());
+    collect_reservations(network, is_valid, started)
+}
+
+/// DEL of the plugin `host-local`, called by its own name.
+pub(crate) fn release_reservations(owner: &Owner, network: &Network) -> Vec<Error> {
+    let released = host_local::release_found(owner, &Source::of(&network.config).data_dir());
+    released.err().into_iter().collect()
+}
+
+/// GC of host-local's reservations.
+pub(crate) fn collect_reservations(
+    network: &Network,
+    is_valid: &dyn Fn(&ReservationOwner) -> bool,
+    started: SystemTime,
+) -> Vec<Error> {
+    let store = Store::new(&Source::of(&network.config).data_dir(), network.name.as_str());
     match store.and_then(|store| podnet_host_local::gc(&store, is_valid, started)) {
         Ok(collected) => collected.errors.into_iter().map(Error::from).collect(),
         Err(error) => vec![error.into()],

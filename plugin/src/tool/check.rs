@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::table::{cell, table};
 use super::{Form, cached, complaints, json, request};
 use crate::cmd::Podnet;
-use crate::dropin;
 use crate::error::{Error, chain};
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
@@ -117,9 +116,7 @@ fn differences(record: &Record, plugin_dirs: &[PathBuf]) -> Result<Vec<String>, 
     }
     let attachment = request::attachment(record, cached::result(record), plugin_dirs.to_vec())
         .map_err(|error| chain(&error))?;
-    let kind = record.config.get("type").and_then(serde_json::Value::as_str);
-    let plugin: &dyn Plugin = dropin::called(kind.map(AsRef::as_ref)).unwrap_or(&Podnet);
-    match plugin.check(&attachment, &record.sandbox) {
+    match Podnet.check(&attachment, &record.sandbox) {
         Ok(()) => Ok(Vec::new()),
         Err(Error::Differs(differences)) => Ok(differences),
         Err(error @ (Error::Netns(_) | Error::OwnNetns)) => Ok(vec![chain(&error)]),

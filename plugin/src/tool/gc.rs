@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use podnet_datapath::Owner;
 use serde::Serialize;
 
 use super::leftovers::{self, Key, Leftover, Listed, Survey};
 use super::table::{cell, table};
 use super::{Form, complaints, conf_dir, json, request};
+use crate::adopted;
 use crate::cmd::gc::collect;
 use crate::error::{Error, chain};
 use crate::outcome::Outcome;
@@ -110,6 +112,13 @@ fn remove(options: &Options, survey: &Survey, data_dirs: &[PathBuf]) -> Result<V
         !dead.contains(&key)
     };
     let mut failures = Vec::new();
+    for Leftover { trace, .. } in &survey.leftovers {
+        // What only a reservation speaks of is a pod of the reference plugins, perhaps with rules of theirs.
+        if let (false, false, Some(ifname)) = (trace.has_record, trace.is_labelled, &trace.key.ifname) {
+            let owner = Owner::new(&*options.network, &*trace.key.container_id, &**ifname);
+            failures.extend(adopted::remove_linkless(&owner).err().map(|error| chain(&error)));
+        }
+    }
     for data_dir in data_dirs {
         // An executed IPAM plugin is not asked to collect: it would take the list for all that live.
         let config = serde_json::json!({

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo, tolerate};
+use super::{ApplyError, ETHERNET_MTU, Undo, tolerate, vlan};
 use crate::{
-    Bridge,
+    Bridge, LinkName, MacAddr, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
     rtnl::{
@@ -21,11 +21,15 @@ use crate::{
     sysctl,
 };
 
-/// What a link's MTU is where nothing says otherwise (RFC 894).
-const ETHERNET_MTU: u32 = 1500;
+/// The bridge as it is, and the link that has its addresses where it has not.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) link: Link,
+    pub(super) gateway_link: Option<(LinkName, MacAddr)>,
+}
 
 /// Makes or checks the bridge and returns it as it is.
-pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
+pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Made, ApplyError> {
     let mut bridge = match link::by_name(host, &wanted.name)? {
         Some(bridge) => bridge,
         None => create(host, wanted, undo)?,
@@ -43,7 +47,15 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
         sysctl::ensure(&format!("ipv6/conf/{}/accept_dad", wanted.name), "0")?;
         sysctl::ensure(&format!("ipv6/conf/{}/accept_ra", wanted.name), "0")?;
     }
-    set_gateways(host, wanted, &bridge, undo)?;
+    let vlan_link = match &wanted.gateway_link {
+        Some(link) => Some((link, vlan::ensure_link(host, &bridge, link, undo)?)),
+        None => None,
+    };
+    let (name, index) = match &vlan_link {
+        Some((wanted, link)) => (&wanted.name, link.index),
+        None => (&wanted.name, bridge.index),
+    };
+    set_gateways(host, wanted, (name, index), undo)?;
     if !bridge.is_up {
         let mtu = is_unfinished.then_some(bridge.mtu);
         host.execute(&change::raise_bridge(&wanted.name, bridge.index, mtu))?;
@@ -51,22 +63,25 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     for gateway in &wanted.gateways {
         route::wait_until_local(host, gateway.addr())?;
     }
-    if wanted.promiscuous {
+    if wanted.promiscuity != Promiscuity::Off {
         make_promiscuous(host, wanted, &bridge)?;
     } else if bridge.is_promiscuous {
         leave_promiscuity(host, wanted, &bridge)?;
     }
-    Ok(bridge)
+    let gateway_link = vlan_link.and_then(|(wanted, link)| Some((wanted.name.clone(), link.mac?)));
+    Ok(Made { link: bridge, gateway_link })
 }
 
 /// The rules come first, so that no duplicate slips through. Never undone: other pods need it too.
 fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
-    let duplicates = Duplicates {
-        bridge: &wanted.name,
-        mac: bridge.mac.unwrap_or(wanted.mac),
-        gateways: &wanted.gateways,
-    };
-    duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    if wanted.promiscuity == Promiscuity::Deduplicated {
+        let duplicates = Duplicates {
+            bridge: &wanted.name,
+            mac: bridge.mac.unwrap_or(wanted.mac),
+            gateways: &wanted.gateways,
+        };
+        duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    }
     if !bridge.is_promiscuous {
         host.execute(&change::make_promiscuous(&wanted.name, bridge.index))?;
     }
@@ -92,25 +107,33 @@ pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
     if let Some(bridge) = bridge.as_ref().filter(|bridge| !is_unfinished(bridge, wanted)) {
         refuse_other_settings(bridge, wanted)?;
     }
-    let present = match &bridge {
-        Some(bridge) => address::list(&mut host, bridge.index)?,
+    let holder = match &wanted.gateway_link {
+        Some(link) => link::by_name(&mut host, &link.name)?,
+        None => bridge,
+    };
+    let present = match &holder {
+        Some(holder) => address::list(&mut host, holder.index)?,
         None => Vec::new(),
     };
     wanted.gateways.iter().filter(|gateway| !present.contains(gateway)).try_for_each(|gateway| {
         refuse_conflict(&present, wanted, *gateway)?;
-        refuse_taken_subnet(&mut host, *gateway)
+        refuse_taken_subnet(&mut host, wanted, *gateway)
     })
 }
 
 /// Refuses a pod subnet that an address of another link lies in: the node would look for that link's neighbours at the
 /// bridge. To be asked when the gateway's address is new: later it costs every pod time and changes nothing.
-fn refuse_taken_subnet(host: &mut Socket, gateway: IpNet) -> Result<(), ApplyError> {
+fn refuse_taken_subnet(host: &mut Socket, wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
     let subnet = gateway.trunc();
     // Every link has an address of fe80::/10.
-    let lies_in = |(_, address): &(u32, IpNet)| subnet.contains(&address.addr()) && !is_link_local(subnet);
-    for (index, address) in address::list_all(host)?.into_iter().filter(lies_in) {
+    if !wanted.owns_subnets || is_link_local(subnet) {
+        return Ok(());
+    }
+    for (index, address) in address::list_all(host)? {
         // Bridges are other networks' of pods, whose subnets their own configurations name.
-        if let Some(link) = link::by_index(host, index)?.filter(|link| !link.is_bridge()) {
+        if subnet.contains(&address.addr())
+            && let Some(link) = link::by_index(host, index)?.filter(|link| !link.is_bridge())
+        {
             return Err(ApplyError::SubnetTaken { gateway, link: link.name, address });
         }
     }
@@ -129,7 +152,7 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
         return Err(ApplyError::NotABridge { name: name(), kind });
     }
     match wanted.mtu {
-        Some(mtu) if mtu != bridge.mtu => {
+        Some(mtu) if mtu != bridge.mtu && !wanted.adopts_mtu => {
             Err(ApplyError::BridgeMtu { name: name(), found: bridge.mtu, wanted: mtu })
         }
         _ => Ok(()),
@@ -137,7 +160,7 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
 }
 
 fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
-    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac)) {
+    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac, wanted.filters_vlans)) {
         Ok(replies) => replies.iter().find_map(Link::parse),
         Err(error) if error.errno() == Some(Errno::EEXIST) => {
             let others = link::by_name(host, &wanted.name)?;
@@ -160,26 +183,26 @@ fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, A
 fn set_gateways(
     host: &mut Socket,
     wanted: &Bridge,
-    bridge: &Link,
+    (name, index): (&LinkName, u32),
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
     if wanted.gateways.is_empty() {
         return Ok(());
     }
-    let name = wanted.name.as_str();
-    let present = address::list(host, bridge.index)?;
+    let name = name.as_str();
+    let present = address::list(host, index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
         refuse_conflict(&present, wanted, *gateway)?;
-        refuse_taken_subnet(host, *gateway)?;
+        refuse_taken_subnet(host, wanted, *gateway)?;
         for found in in_the_way(&present, wanted, *gateway) {
-            tolerate(host.execute(&address::delete(name, bridge.index, *found)), Errno::EADDRNOTAVAIL)?;
-            undo.deleted_address(name, bridge.index, *found);
+            tolerate(host.execute(&address::delete(name, index, *found)), Errno::EADDRNOTAVAIL)?;
+            undo.deleted_address(name, index, *found);
         }
-        let added = host.execute(&address::add(name, bridge.index, *gateway));
+        let added = host.execute(&address::add(name, index, *gateway));
         if added.as_ref().is_err_and(|error| error.errno() == Some(Errno::EEXIST)) {
             continue;
         }
-        undo.added_address(name, bridge.index, *gateway);
+        undo.added_address(name, index, *gateway);
         added?;
     }
     Ok(())
@@ -196,7 +219,9 @@ fn in_the_way<'a>(
 
 fn refuse_conflict(present: &[IpNet], wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
     match in_the_way(present, wanted, gateway).next().filter(|_| !wanted.force_address) {
-        Some(&found) => Err(ApplyError::BridgeAddress { name: wanted.name.clone(), found, wanted: gateway }),
+        Some(&found) => {
+            Err(ApplyError::BridgeAddress { name: wanted.holder().clone(), found, wanted: gateway })
+        }
         None => Ok(()),
     }
 }

@@ -21,16 +21,13 @@ use super::{
     expression::{Expressions, Verdict},
     layout::SCHEMA,
     reading,
-    table::{self, Hook, Rule, Table},
+    table::{self, BRIDGE, Hook, Rule, Table},
     transaction,
 };
 use crate::{
     LinkName, LinkPrefix, MacAddr,
     netlink::{Request, Socket},
 };
-
-/// `NFPROTO_BRIDGE`.
-const BRIDGE: u8 = 7;
 
 /// The table that holds everything of podnet's that sees Ethernet frames.
 const TABLE: Table = Table { family: BRIDGE, name: "podnet" };
@@ -84,7 +81,7 @@ impl Duplicates<'_> {
 
     /// Takes the rules about a bridge away, which has some.
     pub(crate) fn forget(bridge: &LinkName, socket: &mut Socket) -> Result<(), NftError> {
-        match transaction::commit(socket, None, Self::removal(bridge)) {
+        match transaction::commit(socket, None, vec![TABLE.delete_chain(&chain_name(bridge))]) {
             // Another ADD was faster.
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
             result => result.map_err(NftError::changing),
@@ -110,11 +107,6 @@ impl Duplicates<'_> {
             ]
         };
         self.gateways.iter().flat_map(of_gateway).collect()
-    }
-
-    pub(super) fn removal(bridge: &LinkName) -> Vec<Request> {
-        let chain = chain_name(bridge);
-        vec![TABLE.flush(&chain), TABLE.delete_chain(&chain)]
     }
 }
 
