@@ -26,6 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("gc_removes_what_has_no_record", gc_removes_what_has_no_record),
         ("gc_leaves_living_pods_alone", gc_leaves_living_pods_alone),
         ("gc_leaves_other_networks_alone", gc_leaves_other_networks_alone),
+        ("gc_knows_pods_of_the_reference", gc_knows_the_reference),
         ("gc_believes_a_list", gc_believes_a_list),
         ("gc_leaves_what_is_newer_than_the_list", gc_leaves_newer),
         ("gc_asks_containerd", gc_asks_containerd),
@@ -243,6 +244,21 @@ fn gc_leaves_other_networks_alone() -> Outcome {
     let found = document(&["gc", "--network", "other", "--alive", "-"], "[]", 0)?;
     ensure_eq!(found, json!([]), "removed");
     before.ensure_unchanged("podnet gc of another network")
+}
+
+fn gc_knows_the_reference() -> Outcome {
+    let network = Network::of(Subject::Reference, Family::Dual)?;
+    crate::table::settle(&network)?;
+    let (a, b) = (Pod::create("a")?, Pod::create("b")?);
+    let added = network.add(&a)?;
+    let before = Snapshot::take()?;
+    let dead = network.add(&b)?;
+    ensure_eq!(removals(&[], "")?, [], "removed of the living");
+    b.netns.remove()?;
+    await_end(dead.interface(1)?)?;
+    ensure_eq!(removals(&[], "")?, [("b-sandbox".to_owned(), true)], "removed");
+    before.ensure_unchanged("podnet gc")?;
+    network.check(&a, &added)
 }
 
 fn gc_believes_a_list() -> Outcome {

@@ -144,6 +144,15 @@ fn subnets_in_each_others_way_are_errors() {
 }
 
 #[test]
+fn who_may_not_look_is_told_so() {
+    let reply = tool(&["doctor", "--conf-dir", "/nonexistent", "--output", "json"]).reply().unwrap();
+    assert_eq!(reply.code, Some(2), "{reply}");
+    assert!(reply.stderr.starts_with("podnet doctor: kernel: "), "{reply}");
+    let found: Vec<Value> = serde_json::from_str(&reply.stdout).unwrap();
+    assert!(found.iter().any(|finding| finding["check"] == "conflist"), "{reply}");
+}
+
+#[test]
 fn an_empty_list_of_the_living_is_not_believed() {
     for (list, words) in
         [("", "the list is empty"), (" \n", "the list is empty"), ("ID NAME\n1 a", "neither ids")]

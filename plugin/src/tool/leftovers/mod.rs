@@ -16,7 +16,8 @@ mod runtimes;
 mod spaces;
 mod traces;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -104,4 +105,10 @@ fn evidence(trace: &Trace, spaces: &Spaces, runtimes: &Runtimes, now: SystemTime
         is_known: runtimes.is_asked().then(|| runtimes.know(&trace.key.container_id)),
         is_settled: age.is_none_or(|age| age >= GRACE),
     }
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }

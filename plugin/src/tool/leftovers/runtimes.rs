@@ -7,8 +7,9 @@
 //! - CRI-O and podman: `/run/containers/storage/DRIVER-containers/ID`.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use super::entries;
 
 /// containerd's state folder: its default, and k3s's.
 const CONTAINERD: [&str; 2] = ["/run/containerd", "/run/k3s/containerd"];
@@ -55,12 +56,6 @@ impl Runtimes {
     pub(super) fn know(&self, container_id: &str) -> bool {
         self.known.contains(container_id)
     }
-}
-
-/// What is in a folder; nothing where there is none.
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 fn name(path: &Path) -> Option<&str> {

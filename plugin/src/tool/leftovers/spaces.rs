@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use nix::errno::Errno;
 use podnet_datapath::{Netns, NetnsError, NetnsId, addresses_in};
 
+use super::entries;
 use super::judge::Home;
 use super::traces::Trace;
 use crate::error::Error;
@@ -99,10 +100,4 @@ fn is_process(path: &Path) -> bool {
 /// A process that has ended, or one outside of the container that podnet is run in: no pod's either way.
 fn is_nobodys(error: &io::Error) -> bool {
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ESRCH | Errno::ENOENT | Errno::EACCES))
-}
-
-/// What is in a folder; nothing where there is none.
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
