@@ -121,8 +121,8 @@ pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
     })
 }
 
-/// Refuses a pod subnet that an address of another link lies in: the node would look for that link's neighbours at the
-/// bridge. To be asked when the gateway's address is new: later it costs every pod time and changes nothing.
+/// Refuses a pod subnet that another link's subnet begins in: the node would look for that link's neighbours at the
+/// bridge. A single address has no neighbours. To be asked when the gateway's address is new: later it costs every pod time and changes nothing.
 fn refuse_taken_subnet(host: &mut Socket, wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
     let subnet = gateway.trunc();
     // Every link has an address of fe80::/10.
@@ -132,6 +132,7 @@ fn refuse_taken_subnet(host: &mut Socket, wanted: &Bridge, gateway: IpNet) -> Re
     for (index, address) in address::list_all(host)? {
         // Bridges are other networks' of pods, whose subnets their own configurations name.
         if subnet.contains(&address.addr())
+            && address.prefix_len() < address.max_prefix_len()
             && let Some(link) = link::by_index(host, index)?.filter(|link| !link.is_bridge())
         {
             return Err(ApplyError::SubnetTaken { gateway, link: link.name, address });

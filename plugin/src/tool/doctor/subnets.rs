@@ -161,9 +161,13 @@ fn with_address(pods: &Pods, own: &LinkAddress) -> Option<Finding> {
     let LinkAddress { link, address, .. } = own;
     let fix = sed(pods.subnet, &pods.file);
     if pods.subnet.contains(&address.addr()) {
+        let (severity, why) = if address.prefix_len() < address.max_prefix_len() {
+            (Severity::Error, "ADD refuses it: the node would look for that link's neighbours at the bridge")
+        } else {
+            (Severity::Warning, "a pod can get the same address, and the node does not reach it then")
+        };
         let problem = format!("it holds the node's own address {address} of link {link}");
-        let why = "ADD refuses it: the node would look for that link's neighbours at the bridge";
-        return Some(finding(pods.object(), problem, why, fix));
+        return Some(Finding { severity, ..finding(pods.object(), problem, why, fix) });
     }
     address.contains(&pods.subnet).then(|| Finding {
         severity: Severity::Warning,

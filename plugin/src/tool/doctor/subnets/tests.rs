@@ -80,12 +80,18 @@ fn pods_of_two_networks_and_of_services_and_nodes_are_kept_apart() {
 fn the_nodes_own_addresses_and_subnets_are_seen() {
     let plan = Plan {
         pods: vec![pods("net", "10.244.1.0/24")],
-        addresses: vec![address("eth0", "10.244.1.9/28"), address("eth1", "10.244.200.1/16")],
+        addresses: vec![
+            address("eth0", "10.244.1.9/28"),
+            address("eth1", "10.244.200.1/16"),
+            address("lo", "10.244.1.99/32"),
+        ],
         ..Plan::default()
     };
     let inside = "it holds the node's own address 10.244.1.9/28 of link eth0".to_owned();
     let around = "it is part of the subnet 10.244.0.0/16 of link eth1".to_owned();
-    assert_eq!(seen(&plan), [(Severity::Error, inside), (Severity::Warning, around)]);
+    let single = "it holds the node's own address 10.244.1.99/32 of link lo".to_owned();
+    let wanted = [(Severity::Error, inside), (Severity::Warning, around), (Severity::Warning, single)];
+    assert_eq!(seen(&plan), wanted);
 }
 
 #[test]
