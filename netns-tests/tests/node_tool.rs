@@ -31,6 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("gc_leaves_what_is_newer_than_the_list", gc_leaves_newer),
         ("gc_asks_containerd", gc_asks_containerd),
         ("gc_of_a_process_in_the_namespace", gc_sees_processes),
+        ("gc_of_a_link_without_record", gc_of_a_lost_record),
     ];
     cases_of("node_tool", tests)
 }
@@ -331,6 +332,25 @@ impl Drop for Inhabitant {
         let _may_have_ended = self.0.kill();
         let _collected = self.0.wait();
     }
+}
+
+fn gc_of_a_lost_record() -> Outcome {
+    let network = network()?;
+    crate::table::settle(&network)?;
+    let before = Snapshot::take()?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    // Nothing but its link and its rules is left of the pod.
+    lose_record()?;
+    for address in ["10.244.1.3", "fd00:10:244:1::3"] {
+        fs::remove_file(format!("/var/lib/cni/networks/kubenet/{address}")).doing(address)?;
+    }
+    task("another")?;
+    let inhabitant = Inhabitant::of(&pod)?;
+    ensure_eq!(removals(&[], "")?, [], "removed of a pod with a process");
+    drop(inhabitant);
+    ensure_eq!(removals(&[], "")?, [("a-sandbox".to_owned(), true)], "removed");
+    before.ensure_unchanged("podnet gc")
 }
 
 fn gc_sees_processes() -> Outcome {

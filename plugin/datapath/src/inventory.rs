@@ -40,6 +40,8 @@ pub struct PodLink {
     pub name: String,
     /// The link's index.
     pub index: u32,
+    /// The index of the pair's other end, in that end's namespace.
+    pub peer: Option<u32>,
     /// The link's Ethernet address.
     pub mac: Option<MacAddr>,
     /// The link's MTU in bytes.
@@ -66,8 +68,8 @@ pub fn links() -> Result<Vec<PodLink>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
     let labelled = link::list(&mut socket, InfoKind::Veth)?.into_iter().filter_map(|link| {
         let label = Label::parse(link.alias.as_deref()?)?;
-        let link::Link { index, name, mac, mtu, master: bridge, .. } = link;
-        Some(PodLink { name, index, mac, mtu, bridge, label })
+        let link::Link { index, peer, name, mac, mtu, master: bridge, .. } = link;
+        Some(PodLink { name, index, peer, mac, mtu, bridge, label })
     });
     let mut links: Vec<_> = labelled.collect();
     links.sort_by_key(|link| link.index);
@@ -118,8 +120,20 @@ pub fn routes() -> Result<Vec<NodeRoute>, NetlinkError> {
     Ok(routes)
 }
 
-/// All addresses of the links in a namespace.
-pub fn addresses_in(netns: &Netns) -> Result<Vec<IpAddr>, InventoryError> {
+/// What in another namespace can be told to be a pod's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The addresses of all links.
+    pub addresses: Vec<IpAddr>,
+    /// The ends of pairs of links: each one's index, and that of the other end in its own namespace.
+    pub ends: Vec<(u32, u32)>,
+}
+
+/// Looks into a namespace.
+pub fn contents(netns: &Netns) -> Result<Contents, InventoryError> {
     let mut socket = netns.run(|| Socket::open(Protocol::Route))??;
-    Ok(address::list_all(&mut socket)?.into_iter().map(|(_, address)| address.addr()).collect())
+    let addresses = address::list_all(&mut socket)?.into_iter().map(|(_, address)| address.addr()).collect();
+    let veths = link::list(&mut socket, InfoKind::Veth)?.into_iter();
+    let ends = veths.filter_map(|link| Some((link.index, link.peer?))).collect();
+    Ok(Contents { addresses, ends })
 }

@@ -45,8 +45,8 @@ pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{
-    InventoryError, LinkAddress, NodeRoute, PodLink, addresses, addresses_in, is_local, link_labels, links,
-    routes,
+    Contents, InventoryError, LinkAddress, NodeRoute, PodLink, addresses, contents, is_local, link_labels,
+    links, routes,
 };
 pub use legacy::{LegacyError, LegacyTable, legacy_tables};
 pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limited_owners, outer_end};

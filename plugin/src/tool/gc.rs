@@ -88,7 +88,7 @@ fn removals(options: &Options) -> Result<(Vec<Removal>, Vec<String>), String> {
         ifname: trace.key.ifname.clone(),
         pod: trace.pod.clone(),
         addresses: trace.addresses.iter().map(ToString::to_string).collect(),
-        host_link: trace.link.clone(),
+        host_link: trace.link.as_ref().map(|link| link.name.clone()),
         reason,
         removed,
     };

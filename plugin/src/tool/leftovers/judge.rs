@@ -1,13 +1,13 @@
 //! Whether a pod lives, from what was seen: pure. Doubt is life.
 
-/// Where a pod's addresses are.
+/// Where a pod's addresses and its end of the link are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Home {
     /// In no namespace of this node, and the pod has no link.
     None,
     /// In a namespace that no process is in, or nobody knows which: the pod's link is still there.
     Deserted,
-    /// In one that a process is in; or that of its record has processes, whatever became of the addresses.
+    /// In one that a process is in; or that of its record has processes, whatever became of addresses and link.
     Inhabited,
 }
 

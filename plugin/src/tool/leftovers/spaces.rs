@@ -1,13 +1,11 @@
 //! The network namespaces of this node besides its own, and who is in them.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use podnet_datapath::{Netns, NetnsError, NetnsId, addresses_in};
+use podnet_datapath::{Contents, Netns, NetnsError, NetnsId, contents};
 
 use super::entries;
 use super::judge::Home;
@@ -23,7 +21,17 @@ const OWN: &str = "/proc/thread-self/ns/net";
 #[derive(Debug, Default)]
 struct Space {
     is_inhabited: bool,
-    addresses: BTreeSet<IpAddr>,
+    contents: Contents,
+}
+
+impl Space {
+    /// Whether the pod's end of its link, or one of its addresses, is here.
+    fn is_home_of(&self, trace: &Trace) -> bool {
+        let Contents { addresses, ends } = &self.contents;
+        let end = trace.link.as_ref().and_then(|link| Some((link.peer?, link.index)));
+        end.is_some_and(|end| ends.contains(&end))
+            || trace.addresses.iter().any(|address| addresses.contains(address))
+    }
 }
 
 /// All namespaces that can be found: those of processes, those with a name, those of records.
@@ -67,23 +75,19 @@ impl Spaces {
             return Ok(None);
         }
         if let Entry::Vacant(space) = self.spaces.entry(id) {
-            let addresses = addresses_in(&netns)?.into_iter().collect();
-            space.insert(Space { addresses, ..Space::default() });
+            space.insert(Space { contents: contents(&netns)?, ..Space::default() });
         }
         Ok(Some(id))
     }
 
-    /// Where the pod's addresses are.
+    /// Where the pod is.
     pub(super) fn home_of(&self, trace: &Trace) -> Home {
         let named = trace.sandbox.as_ref().and_then(|path| self.by_path.get(path));
-        let home = |(id, space): (&NetnsId, &Space)| {
-            let has_address = trace.addresses.iter().any(|address| space.addresses.contains(address));
-            match (has_address, space.is_inhabited) {
-                (true, true) => Home::Inhabited,
-                (true, false) => Home::Deserted,
-                (false, true) if named == Some(id) => Home::Inhabited,
-                (false, _) => Home::None,
-            }
+        let home = |(id, space): (&NetnsId, &Space)| match (space.is_home_of(trace), space.is_inhabited) {
+            (true, true) => Home::Inhabited,
+            (true, false) => Home::Deserted,
+            (false, true) if named == Some(id) => Home::Inhabited,
+            (false, _) => Home::None,
         };
         // A pair of links has both its ends or none; but the kernel takes some time to end a namespace and what is in it.
         let is_ending = trace.sandbox.is_some() && named.is_none();

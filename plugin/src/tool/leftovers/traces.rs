@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use podnet_datapath::{Label, links};
+use podnet_datapath::{Label, PodLink, links};
 use podnet_host_local::{Store, reservations};
 
 use crate::cmd::gc::labelled;
@@ -32,7 +32,7 @@ pub(crate) struct Trace {
     /// Another process adds or removes it just now.
     pub(crate) is_worked_on: bool,
     /// Its link on the node.
-    pub(crate) link: Option<String>,
+    pub(crate) link: Option<PodLink>,
     /// Whether a link or an nftables element is labelled with its name.
     pub(crate) is_labelled: bool,
     /// Its addresses, by its record and its reservations.
@@ -77,7 +77,7 @@ pub(super) fn gather(network: &str, data_dirs: &[PathBuf]) -> Result<Vec<Trace>,
     }
     for link in links()? {
         if let Some(owner) = Label::owner(&link.label).filter(|owner| owner.network() == network) {
-            traces.of(owner.container(), Some(owner.ifname())).link = Some(link.name);
+            traces.of(owner.container(), Some(owner.ifname())).link = Some(link);
         }
     }
     if let Some(registry) = Registry::open()? {
