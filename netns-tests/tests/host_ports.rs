@@ -1,9 +1,9 @@
 //! Host ports: every way in, whose a port is, and what is left when its pod is gone.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
@@ -14,10 +14,13 @@ use podnet_netns_tests::process::{run, tool};
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
+use podnet_netns_tests::{ensure, ensure_eq, probe, sctp, seccomp, tools};
 use serde_json::{Value, json};
 
-use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
+use crate::differences::{
+    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
+};
+use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -67,6 +70,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 Some(&OTHER_HOST_PORTS),
             ),
             ("check_names_a_missing_rule_of_iptables", check_names_rule_of_iptables, Some(&OTHER_HOST_PORTS)),
+            ("without_nftables_iptables_translates", without_nftables, Some(&OTHER_HOST_PORTS)),
             ("without_iptables_nothing_is_left", without_iptables, Some(&OTHER_HOST_PORTS)),
             ("sctp_has_rules", sctp_has_rules, Some(&OTHER_HOST_PORTS)),
             (
@@ -125,7 +129,13 @@ pub(crate) fn cases() -> Vec<Case> {
                 |s| loopback_is_closed_to_neighbours(s, Backend::Iptables),
                 Some(&LOOPBACK_OPEN),
             ),
-            ("udp_goes_to_the_next_pod", udp_goes_to_the_next_pod, Some(&UDP_AT_ADD_ONLY)),
+            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
+            (
+                "udp_of_many_ports_goes_to_the_next_pod",
+                |scene| udp_goes_to_the_next_pod(scene, 60),
+                Some(&UDP_AT_ADD_ONLY),
+            ),
+            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
         ],
     );
     each.into_iter().chain(dual).chain(v4).collect()
@@ -159,75 +169,6 @@ fn network_by(scene: Scene, backend: Backend, mappings: &Value) -> Result<Networ
 
 pub(crate) fn port(host: u16, pod: u16, protocol: &str) -> Value {
     json!({"hostPort": host, "containerPort": pod, "protocol": protocol})
-}
-
-/// A server in a pod.
-pub(crate) enum Server {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
-const PATIENCE: Duration = Duration::from_millis(700);
-
-impl Server {
-    pub(crate) fn start(pod: &Pod, address: SocketAddr, is_udp: bool) -> Result<Self, Failure> {
-        Place::from(&pod.netns).inside(|| {
-            if is_udp {
-                let socket = UdpSocket::bind(address).doing(address)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self::Udp(socket));
-            }
-            Ok(Self::Tcp(TcpListener::bind(address).doing(address)?))
-        })
-    }
-
-    /// As [`Server::asked`], but tries until the reference's IPv6 gateway is no longer being probed for.
-    pub(crate) fn asked_at_first(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let end = Instant::now() + Duration::from_secs(8);
-        loop {
-            match self.asked(from, target) {
-                Err(_) if Instant::now() < end => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Asks the server by way of `target` and gives the address that it saw; an answer has to come back.
-    pub(crate) fn asked(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let what =
-            format!("{} from {from} to {target}", if matches!(self, Self::Tcp(_)) { "TCP" } else { "UDP" });
-        let mut word = [0_u8; 8];
-        match self {
-            Self::Tcp(listener) => {
-                let mut client =
-                    from.inside(|| Ok(TcpStream::connect_timeout(&target, PATIENCE)?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                let (mut stream, seen) = listener.accept()?;
-                stream.write_all(b"back")?;
-                drop(stream);
-                let mut answer = Vec::new();
-                client.read_to_end(&mut answer).doing(&what)?;
-                ensure_eq!(answer, b"back", "answer to {what}");
-                Ok(seen.ip())
-            }
-            Self::Udp(socket) => {
-                let any: IpAddr = if target.is_ipv4() {
-                    Ipv4Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv6Addr::UNSPECIFIED.into()
-                };
-                let client = from.inside(|| Ok(UdpSocket::bind((any, 0))?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                // Connected, it takes answers only from where the question went.
-                client.connect(target).doing(&what)?;
-                client.send(b"there").doing(&what)?;
-                let (_, seen) = socket.recv_from(&mut word).doing(format_args!("{what}: arrival"))?;
-                socket.send_to(b"back", seen)?;
-                client.recv(&mut word).doing(format_args!("{what}: answer"))?;
-                Ok(seen.ip())
-            }
-        }
-    }
 }
 
 fn every_way_in(scene: Scene, backend: Backend, br_netfilter: &str) -> Outcome {
@@ -470,6 +411,53 @@ fn check_names_rule_of_iptables(scene: Scene) -> Outcome {
     network.del(&pod, Some(&added))
 }
 
+/// On a kernel without nftables the programs in PATH are those that work on its older tables.
+fn without_nftables(scene: Scene) -> Outcome {
+    const PROGRAMS: &str = "/run/older";
+    fs::create_dir(PROGRAMS)?;
+    for name in ["iptables", "iptables-restore", "ip6tables", "ip6tables-restore"] {
+        let older = tools::in_path(&name.replace("tables", "tables-legacy"))?;
+        symlink(older, format!("{PROGRAMS}/{name}"))?;
+    }
+    let network = network(scene, &json!([port(8080, 80, "tcp")]))?;
+    let call = |verb: &str, pod: Option<&Pod>, extra: &[(&str, Value)]| {
+        let mut command = network.command(0, verb, pod)?;
+        seccomp::without_nftables(command.env("PATH", PROGRAMS));
+        run(&mut command, network.config(0, extra)?.to_string().as_bytes())
+    };
+    let rules = || {
+        Ok::<_, Failure>(
+            ["iptables", "ip6tables"]
+                .map(|program| tool(&[&format!("{PROGRAMS}/{program}"), "-t", "nat", "-S"])),
+        )
+    };
+    for br_netfilter in ["1", "0"] {
+        for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+            fs::write(format!("/proc/sys/net/bridge/{name}"), br_netfilter).doing(name)?;
+        }
+        for has_record in [true, false] {
+            let pod = Pod::create("a")?;
+            let added = reply::result(call("ADD", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(listed?.contains(&pod.container), "no rule names the container");
+            }
+            for (address, gateway) in added.addresses()?.into_iter().zip(scene.family.gateways()) {
+                let server = Server::start(&pod, (address, 80).into(), false)?;
+                server.asked(Place::Node, (gateway, 8080).into())?;
+            }
+            reply::silence(call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
+            if !has_record {
+                fs::remove_file(record()?)?;
+            }
+            reply::silence(call("DEL", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(!listed?.contains(&pod.container), "DEL leaves rules");
+            }
+        }
+    }
+    reply::silence(call("GC", None, &[("cni.dev/valid-attachments", json!([]))])?)
+}
+
 /// The rules come last: where they cannot be made, all the rest is taken back.
 fn without_iptables(scene: Scene) -> Outcome {
     settle_ports(scene, Backend::Iptables)?;
@@ -532,12 +520,14 @@ fn loopback_is_closed_to_neighbours(scene: Scene, backend: Backend) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same.
-fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
+/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
+/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
+fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
     let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let network = network(scene, &json!([port(8080, 53, "udp")]))?;
+    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
+    let network = network(scene, &ports.into())?;
     client.send_to(b"before any pod", target)?;
     for name in ["a", "b"] {
         let pod = Pod::create(name)?;
@@ -549,6 +539,28 @@ fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
         server.recv_from(&mut word).doing(format_args!("a datagram in pod {name}"))?;
         network.del(&pod, Some(&added))?;
     }
+    Ok(())
+}
+
+/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
+fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let elsewhere = first_of(other.pod_addresses()?)?;
+    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
+    let network = network(scene, &json!([port(53, 53, "udp")]))?;
+    table::settle(&network)?;
+    scene.network()?.add(&asking)?;
+    let tracked = || {
+        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
+        Ok::<_, Failure>(listed.lines().count())
+    };
+    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
+    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
+    ensure_eq!(tracked()?, 1, "connections before");
+    let added = network.add(&pod)?;
+    ensure_eq!(tracked()?, 1, "connections after ADD");
+    network.del(&pod, Some(&added))?;
+    ensure_eq!(tracked()?, 1, "connections after DEL");
     Ok(())
 }
 

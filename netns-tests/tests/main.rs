@@ -6,20 +6,31 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
+mod differential;
 mod doctor;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod node_tool;
+mod podman;
 mod results;
+mod runtime;
 mod scale;
+mod server;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -36,14 +47,23 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
+        podman::cases(),
+        containerd::cases(),
+        differential::cases(),
         node_tool::cases(),
         doctor::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

@@ -78,11 +78,9 @@ pub(crate) fn collect(network: &str, valid: impl IntoIterator<Item = Owner>) -> 
 fn answered(attachment: &Attachment, netns: Option<&str>) -> Option<AnsweredLink> {
     let (result, ifname) = (attachment.network.prev_result().ok().flatten()?, attachment.ifname.as_str());
     let of_pod = |netns: &str| Answered { result: &result, ifname, netns }.host_end();
-    match netns {
-        Some(netns) => of_pod(netns),
-        None => {
-            let sandboxes = result.interfaces.iter().filter(|interface| interface.name == ifname);
-            sandboxes.filter_map(|interface| interface.sandbox.as_deref()).find_map(of_pod)
-        }
+    if let Some(netns) = netns {
+        return of_pod(netns);
     }
+    let of_name = result.interfaces.iter().filter(|interface| interface.name == ifname);
+    of_name.filter_map(|interface| interface.sandbox.as_deref()).find_map(of_pod)
 }

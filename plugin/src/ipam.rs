@@ -3,12 +3,14 @@
 //! ```text
 //!  host-local ─ in this process, the reference plugin's files ─┐
 //!  static     ─ in this process, from the configuration alone  ├─▶ Grant { addresses, routes, dns }
+//!  podnet-ipamd, azure-cns ─ a daemon of the node, by HTTP ────┤
 //!  any other  ─ a plugin of CNI_PATH, executed                 ┘
 //! ```
 //!
 //! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
 //! [`release()`] goes by the record, and by no more of a configuration than it needs.
 
+mod daemon;
 mod delegate;
 mod fixed;
 mod grant;
@@ -24,9 +26,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use daemon::DaemonConfig;
+pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
-pub(crate) use grant::{Grant, GrantError};
+pub(crate) use grant::{Gateways, Grant, GrantError};
 pub(crate) use host_local::HostLocal;
 pub(crate) use release::{collect, collect_reservations, has_reservation, release, release_reservations};
 
@@ -43,34 +47,41 @@ const MEMBER: &str = "ipam";
 pub(crate) enum Ipam {
     HostLocal(HostLocal),
     Static(Fixed),
+    Daemon(Daemon),
     Delegate(Delegate),
 }
 
 impl Ipam {
     /// Checks `ipam` and what the runtime asks for.
-    pub(crate) fn read(conf: &NetConf, network: &Network, args: &Args) -> Result<Self, Error> {
+    pub(crate) fn read(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+        gateways: Gateways,
+    ) -> Result<Self, Error> {
         let given = given(&network.config);
         conf.ipam_timeout()?;
         match kind(given)?.as_str() {
             "" => Err(ConfigError::Missing {
                 member: "ipam.type",
-                rule: "\"host-local\", \"static\" or the name of an IPAM plugin",
+                rule: "\"host-local\", \"static\", \"podnet-ipamd\", \"azure-cns\" or the name of an IPAM plugin",
             }
             .into()),
             "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
-            "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
-            name => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+            "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args, gateways)?)),
+            name => match Kind::named(name) {
+                Some(kind) => {
+                    let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
+                    Ok(Self::Daemon(daemon))
+                }
+                None => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
+            },
         }
     }
 
-    /// The same, where the configuration names a source at all.
-    pub(crate) fn read_if_named(
-        conf: &NetConf,
-        network: &Network,
-        args: &Args,
-    ) -> Result<Option<Self>, Error> {
-        let is_named = !kind(given(&network.config))?.is_empty();
-        is_named.then(|| Self::read(conf, network, args)).transpose()
+    /// Whether the configuration names a source at all.
+    pub(crate) fn is_named(network: &Network) -> Result<bool, Error> {
+        Ok(!kind(given(&network.config))?.is_empty())
     }
 
     /// Whether pods get an address of IPv6, as far as is known before ADD.
@@ -78,7 +89,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.has_ipv6(),
             Self::Static(fixed) => fixed.grant().has_ipv6(),
-            Self::Delegate(_) => false,
+            Self::Daemon(_) | Self::Delegate(_) => false,
         }
     }
 
@@ -87,7 +98,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => Some(host_local.routes()),
             Self::Static(fixed) => Some(fixed.grant().routes.clone()),
-            Self::Delegate(_) => None,
+            Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 
@@ -104,6 +115,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.allocate(owner),
             Self::Static(fixed) => Ok(fixed.grant().clone()),
+            Self::Daemon(daemon) => Ok(daemon.allocate(owner)?),
             Self::Delegate(delegate) => Ok(delegate.add(owner)?),
         }
     }
@@ -117,7 +129,7 @@ impl Ipam {
         registry: &Registry,
     ) -> Result<(), Error> {
         match self {
-            Self::HostLocal(_) => Ok(()),
+            Self::HostLocal(_) | Self::Daemon(_) => Ok(()),
             Self::Static(_) | Self::Delegate(_) => grant::ensure_unused(owner, leases, registry),
         }
     }
@@ -127,6 +139,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.check(owner, leases),
             Self::Static(_) => Ok(Vec::new()),
+            Self::Daemon(daemon) => Ok(daemon.check(owner, &host_local::addresses(leases))?),
             Self::Delegate(delegate) => Ok(delegate.check(owner, netns)?),
         }
     }
@@ -136,6 +149,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.release(owner, leases),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.release(owner)?),
             Self::Delegate(delegate) => Ok(delegate.del(owner)?),
         }
     }
@@ -144,8 +158,8 @@ impl Ipam {
     pub(crate) fn next_gateways(&self) -> Vec<IpNet> {
         match self {
             Self::HostLocal(host_local) => host_local.next_gateways(),
-            Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
-            Self::Delegate(_) => Vec::new(),
+            Self::Static(fixed) => fixed.grant().leases.iter().filter_map(Lease::gateway_net).collect(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
     }
 
@@ -154,15 +168,20 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.subnets(),
             Self::Static(fixed) => fixed.grant().leases.iter().map(|lease| lease.address.trunc()).collect(),
-            Self::Delegate(_) => Vec::new(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
+    }
+
+    /// Whether the pods' networks are this node's alone: nobody else has an address there.
+    pub(crate) fn owns_subnets(&self) -> bool {
+        matches!(self, Self::HostLocal(_))
     }
 
     /// How full the source is, where it has a number of addresses of its own to give.
     pub(crate) fn usage(&self) -> Result<Vec<Usage>, Error> {
         match self {
             Self::HostLocal(host_local) => host_local.usage(),
-            Self::Static(_) | Self::Delegate(_) => Ok(Vec::new()),
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => Ok(Vec::new()),
         }
     }
 
@@ -171,6 +190,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.probe(),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.probe()?),
             Self::Delegate(delegate) => Ok(delegate.status()?),
         }
     }
@@ -179,7 +199,7 @@ impl Ipam {
     pub(crate) fn data_dir(&self) -> Option<&std::path::Path> {
         match self {
             Self::HostLocal(host_local) => Some(host_local.data_dir()),
-            Self::Static(_) | Self::Delegate(_) => None,
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 }
@@ -196,6 +216,7 @@ pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
     match kind(Some(given)).as_deref() {
         Ok("host-local") => found::<IpamConfig>(given),
         Ok("static") => found::<FixedConfig>(given),
+        Ok(name) if Kind::named(name).is_some() => found::<DaemonConfig>(given),
         _ => Default::default(),
     }
 }

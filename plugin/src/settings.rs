@@ -7,7 +7,7 @@ use podnet_datapath::{Families, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::ipam::Ipam;
+use crate::ipam::{Gateways, Ipam};
 use crate::netconf::{ConfigError, Kubenet, NetConf};
 use crate::subnets;
 
@@ -23,10 +23,11 @@ impl Settings {
     /// Reads the configuration of `network`; `args` are those of CNI_ARGS.
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
-        let kubenet = conf.check(args)?;
-        let ipam = Ipam::read(&conf, network, args)?;
+        let mut kubenet = conf.check(args)?;
+        let ipam = Ipam::read(&conf, network, args, Gateways::Needed)?;
         kubenet.check_families(ipam.has_ipv6())?;
         refuse_nested(&ipam.subnets())?;
+        kubenet.owns_subnets = ipam.owns_subnets();
         Ok(Self { conf, kubenet, ipam })
     }
 

@@ -14,6 +14,7 @@ mod apply;
 mod conntrack;
 mod difference;
 mod filtering;
+mod guard;
 mod host_port;
 mod inventory;
 mod legacy;
@@ -43,6 +44,7 @@ pub use apply::{Applied, ApplyError, apply, check_bridge};
 pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
+pub use guard::{Guard, Station};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{
     Contents, InventoryError, LinkAddress, NodeRoute, PodLink, addresses, contents, is_local, link_labels,

@@ -12,9 +12,10 @@ use ipnet::IpNet;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::{
-    Families, HostPort, HostPorts, LinkName, LinkNameError, MacAddr, Owner, TokenBucket, Transport,
+    Families, Guard, HostPort, HostPorts, LinkName, LinkNameError, MacAddr, Owner, Station, TokenBucket,
+    Transport,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{Duplicates, NftError, PodRules},
+    nft::{Duplicates, NftError, PodRules, Uses},
     rtnl::tc::{
         self,
         filter::{self, Filter, Packets, Verdict},
@@ -65,7 +66,7 @@ struct Trial {
     run: fn(&[IpNet]) -> Result<(), Refusal>,
 }
 
-const TRIALS: [Trial; 5] = [
+const TRIALS: [Trial; 6] = [
     Trial {
         feature: "token buckets (CONFIG_NET_SCH_TBF)",
         needed_for: "limits of what pods receive and send",
@@ -84,7 +85,7 @@ const TRIALS: [Trial; 5] = [
     Trial {
         feature: "nftables masquerading by maps (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_MASQ, CONFIG_NFT_CT)",
         needed_for: "ipMasq, and services among neighbours without br_netfilter",
-        run: |pods| add(&PodRules::new(&nobody(), pods, pods, &HostPorts::default())),
+        run: |pods| add(&Uses { masqueraded: pods, unfiltered: pods, ..nothing(pods) }),
     },
     Trial {
         feature: "nftables address translation by maps (CONFIG_NFT_NAT, CONFIG_NFT_FIB_INET, CONFIG_NFT_CT)",
@@ -98,7 +99,20 @@ const TRIALS: [Trial; 5] = [
                 pod_port: 80,
             };
             let host_ports = HostPorts { ports: pods.iter().map(port).collect(), snat: true };
-            add(&PodRules::new(&nobody(), &[], &[], &host_ports))
+            add(&Uses { host_ports: &host_ports, ..nothing(pods) })
+        },
+    },
+    Trial {
+        feature: "nftables checks of senders (CONFIG_NF_TABLES_BRIDGE)",
+        needed_for: "antiSpoofing, blockWireserver, blockIMDS",
+        run: |pods| {
+            let station = Station {
+                links: vec!["veth0".parse()?],
+                is_bridged: true,
+                mac: MacAddr::new([2, 0, 0, 0, 0, 2]),
+            };
+            let guard = Guard { spoofing: true, wireserver: true, imds: true };
+            add(&Uses { guard, station: Some(&station), ..nothing(pods) })
         },
     },
     Trial {
@@ -112,6 +126,8 @@ const TRIALS: [Trial; 5] = [
         },
     },
 ];
+
+static NO_PORTS: HostPorts = HostPorts { ports: Vec::new(), snat: false };
 
 /// `lo` of a new namespace.
 const LOOPBACK: u32 = 1;
@@ -153,8 +169,20 @@ fn nobody() -> Owner {
     Owner::new("podnet", "nobody", "eth0")
 }
 
-fn add(rules: &PodRules) -> Result<(), Refusal> {
-    Ok(rules.add(&mut Socket::open(Protocol::Netfilter)?)?)
+/// No use at all, to be filled in.
+fn nothing(pods: &[IpNet]) -> Uses<'_> {
+    Uses {
+        addresses: pods,
+        masqueraded: &[],
+        unfiltered: &[],
+        host_ports: &NO_PORTS,
+        guard: Guard::default(),
+        station: None,
+    }
+}
+
+fn add(uses: &Uses<'_>) -> Result<(), Refusal> {
+    Ok(PodRules::new(&nobody(), uses).add(&mut Socket::open(Protocol::Netfilter)?)?)
 }
 
 /// An error and its sources, outermost first.

@@ -104,7 +104,7 @@ impl HostLocal {
         let allocations = host_local::allocate(&self.store, &request)?;
         let lease = |allocation: &host_local::Allocation| Lease {
             address: allocation.address,
-            gateway: allocation.gateway,
+            gateway: Some(allocation.gateway),
         };
         let leases = allocations.iter().map(lease).collect();
         Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone() })
@@ -169,7 +169,8 @@ pub(super) fn has_any(owner: &Owner, data_dir: &Path) -> bool {
     find().is_ok_and(|addresses| !addresses.is_empty())
 }
 
-fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
+/// The addresses alone.
+pub(super) fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
     leases.iter().map(|lease| lease.address.addr()).collect()
 }
 

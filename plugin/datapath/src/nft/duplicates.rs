@@ -19,18 +19,15 @@ use nix::errno::Errno;
 use super::{
     NftError,
     expression::{Expressions, Verdict},
-    layout::SCHEMA,
+    layout::{FRAMES, SCHEMA},
     reading,
-    table::{self, BRIDGE, Hook, Rule, Table},
+    table::{self, Hook, Rule},
     transaction,
 };
 use crate::{
     LinkName, LinkPrefix, MacAddr,
     netlink::{Request, Socket},
 };
-
-/// The table that holds everything of podnet's that sees Ethernet frames.
-const TABLE: Table = Table { family: BRIDGE, name: "podnet" };
 
 /// `NF_BR_LOCAL_OUT`, at the priority that `nft` calls `filter` (`NF_BR_PRI_FILTER_BRIDGED`).
 const OUTPUT: Hook = Hook { kind: "filter", number: 3, priority: -200 };
@@ -59,21 +56,21 @@ impl Duplicates<'_> {
     pub(super) fn fill(&self) -> Vec<Request> {
         let chain = chain_name(self.bridge);
         let mut changes =
-            vec![TABLE.ensure(SCHEMA), TABLE.ensure_chain(&chain, Some(OUTPUT)), TABLE.flush(&chain)];
-        changes.extend(self.rules().iter().map(|rule| TABLE.append(&chain, rule)));
+            vec![FRAMES.ensure(SCHEMA), FRAMES.ensure_chain(&chain, Some(OUTPUT)), FRAMES.flush(&chain)];
+        changes.extend(self.rules().iter().map(|rule| FRAMES.append(&chain, rule)));
         changes
     }
 
     /// Whether they are dropped.
     pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
-        let found = reading::read(socket, &TABLE.rules(&chain_name(self.bridge)))?;
+        let found = reading::read(socket, &FRAMES.rules(&chain_name(self.bridge)))?;
         let wanted = self.rules();
         Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
     }
 
     /// Whether there are rules about this bridge, whatever they say.
     pub(crate) fn are_seen_at(bridge: &LinkName, socket: &mut Socket) -> Result<bool, NftError> {
-        match reading::read(socket, &TABLE.get_chain(&chain_name(bridge))) {
+        match reading::read(socket, &FRAMES.get_chain(&chain_name(bridge))) {
             Err(NftError::Unsupported { .. }) => Ok(false),
             found => Ok(!found?.is_empty()),
         }
@@ -81,7 +78,7 @@ impl Duplicates<'_> {
 
     /// Takes the rules about a bridge away, which has some.
     pub(crate) fn forget(bridge: &LinkName, socket: &mut Socket) -> Result<(), NftError> {
-        match transaction::commit(socket, None, vec![TABLE.delete_chain(&chain_name(bridge))]) {
+        match transaction::commit(socket, None, vec![FRAMES.delete_chain(&chain_name(bridge))]) {
             // Another ADD was faster.
             Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
             result => result.map_err(NftError::changing),

@@ -32,12 +32,12 @@ fn list_request(index: u32) -> Request {
     Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))
 }
 
-/// All addresses of all links, each with its link's index.
+/// The addresses of all links, each with its link's index.
 pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<(u32, IpNet)>, NetlinkError> {
-    let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let replies = socket.query(&Request::route("list addresses", NLM_F_DUMP, &message))?;
+    let get = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let request = Request::route("list the addresses of all links", NLM_F_DUMP, &get);
     let indexed = |body: &[u8]| Some((value::number(body.get(INDEX..)?)?, parse(body)?));
-    Ok(replies.iter().filter_map(|reply| indexed(&reply.body)).collect())
+    Ok(socket.query(&request)?.iter().filter_map(|reply| indexed(&reply.body)).collect())
 }
 
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.
