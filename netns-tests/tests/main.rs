@@ -13,6 +13,7 @@ mod daemon_kill;
 mod delete;
 mod differences;
 mod differential;
+mod doctor;
 mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
@@ -23,6 +24,7 @@ mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod node_tool;
 mod podman;
 mod results;
 mod runtime;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         podman::cases(),
         containerd::cases(),
         differential::cases(),
+        node_tool::cases(),
+        doctor::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
         differences::cases(),

@@ -22,6 +22,7 @@ mod plugin;
 mod portmap;
 mod record;
 mod settings;
+mod subnets;
 mod tool;
 
 use std::io::Write;

@@ -88,6 +88,13 @@ pub(crate) fn list(socket: &mut Socket, kind: InfoKind) -> Result<Vec<Link>, Net
     links(socket, "list links", message)
 }
 
+/// All links.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<Link>, NetlinkError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![without_statistics()];
+    links(socket, "list links", message)
+}
+
 /// The ports of the bridge with this index.
 pub(crate) fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, NetlinkError> {
     let mut message = LinkMessage::default();
