@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podnet_daemon_kit::{Chain, Readiness};
-use podnet_ipam_core::{Event, Family, Pool, Released};
+use podnet_ipam_core::{Event, Family, Pool};
 use podnet_ipam_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -200,31 +200,6 @@ impl Actor {
             tracing::warn!(path = %path.display(), "the old journal is kept");
         }
         Ok(())
-    }
-
-    /// Undoes in the pool what could not be written, newest first.
-    fn take_back(&mut self, pending: Vec<Pending>, reason: &str, now: Duration) {
-        // Nothing of this is written: the pool becomes what the file says it is.
-        let mut unwritten = Vec::new();
-        for answer in pending.into_iter().rev() {
-            match &answer {
-                Pending::Assign { outcome: Ok(assigned), .. } if !assigned.existing => {
-                    let held = assigned.grants.first().and_then(|grant| self.pool.get(grant.address));
-                    let key =
-                        held.and_then(|slot| slot.attachment()).map(|attachment| attachment.key().clone());
-                    if let Some(key) = key {
-                        self.pool.release(&key, now, &mut unwritten);
-                    }
-                }
-                Pending::Release { outcome: Released::Freed(holder), .. } => {
-                    if let Err(conflict) = self.pool.adopt(holder.clone(), now, &mut unwritten) {
-                        tracing::error!(%conflict, "a release that could not be written cannot be taken back");
-                    }
-                }
-                Pending::Assign { .. } | Pending::Release { .. } => {}
-            }
-            answer.refuse(reason);
-        }
     }
 
     /// One step after the other towards the number of addresses that is wanted.

@@ -1,9 +1,9 @@
 //! The HTTP side: which path is answered by what.
 //!
-//! | listener | contract of CNS | `/debug/`, `/` | health and metrics |
-//! |---|---|---|---|
-//! | unix socket, loopback TCP | yes | `/debug/` | `/healthz`, `/readyz` |
-//! | metrics | no | yes | all |
+//! | listener | contract of CNS | `/debug/…` | `/healthz`, `/readyz`, `/metrics` | the status page `/` |
+//! |---|---|---|---|---|
+//! | unix socket, loopback TCP | yes | yes | yes | no |
+//! | metrics | no | yes | yes | yes |
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -105,16 +105,24 @@ impl Server {
             path::REQUEST_IP_CONFIG => addresses::request_one(self, request.body(), began).await,
             path::RELEASE_IP_CONFIG => addresses::release_one(self, request.body()).await,
             _ if path.starts_with(path::ENDPOINTS) => endpoints::answer(self, &request).await,
-            // The figures are for the metrics listener, where whoever scrapes them is.
-            "/metrics" => unknown(),
             _ if path.starts_with("/debug/") => {
                 debug::answer(self, path, &request).await.unwrap_or_else(unknown)
             }
-            _ => match self.operations.answer(request.method(), path) {
-                Some(answer) => Answered { answer, url: "health", outcome: "Success" },
+            _ => match self.operate(request.method(), path).await {
+                Some(answer) => Answered { answer, url: "operations", outcome: "Success" },
                 None => unknown(),
             },
         }
+    }
+
+    /// Health and figures; the pool's are those of this moment.
+    async fn operate(&self, method: &Method, path: &str) -> Option<Answer> {
+        if path == "/metrics"
+            && let Ok(figures) = self.actor.look(Actor::figures).await
+        {
+            self.metrics.set_figures(figures);
+        }
+        self.operations.answer(method, path)
     }
 
     /// Answers what is for operators.
@@ -123,12 +131,7 @@ impl Server {
         if path == "/" {
             return page::answer(&self, request.method()).await;
         }
-        if path == "/metrics"
-            && let Ok(figures) = self.actor.look(Actor::figures).await
-        {
-            self.metrics.set_figures(figures);
-        }
-        if let Some(answer) = self.operations.answer(request.method(), path) {
+        if let Some(answer) = self.operate(request.method(), path).await {
             return answer;
         }
         match debug::answer(&self, path, &request).await {

@@ -52,7 +52,7 @@ pub struct Answer {
 impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_str(&self.body).doing(&format!("read {}", self.body))
+        serde_json::from_str(&self.body).doing(format_args!("read {}", self.body))
     }
 
     /// The first address of a grant.
@@ -260,7 +260,7 @@ fn exchange(
 
 /// Reads an answer that was sent whole.
 pub fn parse(answer: &str) -> Result<Answer, Failure> {
-    let (head, body) = answer.split_once("\r\n\r\n").doing(&format!("read the answer {answer:?}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").doing(format_args!("read the answer {answer:?}"))?;
     let status = head.split(' ').nth(1).doing("find the status")?.parse()?;
     Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }

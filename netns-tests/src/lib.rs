@@ -14,6 +14,7 @@ pub mod ipamd;
 pub mod netns;
 pub mod network;
 pub mod node;
+pub mod origin;
 pub mod parallel;
 pub mod probe;
 pub mod process;

@@ -17,9 +17,11 @@ mod gc_status;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod results;
 mod scale;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -36,8 +38,10 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
         daemon_addresses::cases(),
         daemon_kill::cases(),
         chains::cases(),

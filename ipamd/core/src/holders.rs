@@ -62,3 +62,19 @@ impl Holders {
         self.by_container.values().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Holder, Holders};
+    use crate::testing::key;
+    use crate::{Addresses, Attachment};
+
+    #[test]
+    fn nothing_stays_of_an_attachment_that_is_gone() {
+        let mut holders = Holders::default();
+        let attachment = Attachment::new(&crate::testing::by_ipam("a", "eth0")).unwrap();
+        holders.insert(Holder { attachment: attachment.into(), addresses: Addresses::default() });
+        assert!(holders.remove(&key("a")).is_some());
+        assert!(holders.by_container.is_empty());
+    }
+}

@@ -179,7 +179,7 @@ fn warm(targets: &Warm, census: &Census) -> Step {
         return if total > coming { grow(total) } else { Step::Keep };
     }
     let over = (here - in_use - warm).min(here - minimum).max(0) / group * group;
-    if over > 0 && coming == here { shrink(over, false) } else { Step::Keep }
+    if over > 0 { shrink(over, false) } else { Step::Keep }
 }
 
 fn grow(to: i64) -> Step {

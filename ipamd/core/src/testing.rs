@@ -71,17 +71,19 @@ impl Recorded {
         self.pool.release(&key(container), now, &mut self.events);
     }
 
-    /// The pool that the events lead to.
-    pub(crate) fn replayed(&self) -> Pool {
-        let (pool, conflicts) = Pool::replay(*self.pool.settings(), self.events.iter().cloned());
+    /// The pool that the events lead to, at a time.
+    pub(crate) fn replayed(&self, now: Duration) -> Pool {
+        let (mut pool, conflicts) = Pool::replay(*self.pool.settings(), self.events.iter().cloned());
         assert_eq!(conflicts, []);
+        pool.tick(now);
         pool
     }
 
-    /// The pool that its snapshot leads to.
-    pub(crate) fn restored(&self) -> Pool {
-        let (pool, conflicts) = Pool::replay(*self.pool.settings(), self.pool.snapshot());
+    /// The pool that its snapshot leads to, at a time.
+    pub(crate) fn restored(&self, now: Duration) -> Pool {
+        let (mut pool, conflicts) = Pool::replay(*self.pool.settings(), self.pool.snapshot());
         assert_eq!(conflicts, []);
+        pool.tick(now);
         pool
     }
 

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -161,25 +161,42 @@ async fn connection<H, F>(
 async fn complete(request: Request<Incoming>, limits: Limits) -> Result<Request<Bytes>, Answer> {
     let (mut head, body) = request.into_parts();
     head.extensions.insert(Arrival(Instant::now()));
-    let too_large = || {
-        let says = format!("the body is larger than {} bytes\n", limits.body);
-        closing(text(StatusCode::PAYLOAD_TOO_LARGE, says))
-    };
-    if body.size_hint().lower() > limits.body as u64 {
-        return Err(too_large());
-    }
-    let body = timeout(limits.request, Limited::new(body, limits.body).collect()).await;
-    let Ok(body) = body else {
-        return Err(closing(text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")));
-    };
-    match body {
-        Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => {
+    let is_announced = body.size_hint().lower() > limits.body as u64;
+    match timeout(limits.request, collect(body, limits.body)).await {
+        Ok(Ok(Some(body))) => Ok(Request::from_parts(head, body)),
+        Ok(Err(error)) => {
             let says = format!("the body cannot be read: {error}\n");
             Err(closing(text(StatusCode::BAD_REQUEST, says)))
         }
+        Err(_) if !is_announced => {
+            let says = "the body did not come in time\n";
+            Err(closing(text(StatusCode::REQUEST_TIMEOUT, says)))
+        }
+        Ok(Ok(None)) | Err(_) => {
+            let says = format!("the body is larger than {} bytes\n", limits.body);
+            Err(closing(text(StatusCode::PAYLOAD_TOO_LARGE, says)))
+        }
     }
+}
+
+/// How much of a body that is too large is read all the same: a client that is still sending when the connection ends may
+/// never see the answer.
+const COURTESY: usize = 1 << 20;
+
+/// The whole body; none: it is larger than `limit`.
+async fn collect(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+    let mut whole = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await.transpose()? {
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= limit {
+            whole.extend_from_slice(&data);
+        } else if length > COURTESY {
+            break;
+        }
+    }
+    Ok((length <= limit).then(|| whole.into()))
 }
 
 /// What is left of the request is not read: the connection is of no further use.

@@ -1,8 +1,9 @@
 //! Answers that wait for the journal, and what is said of them elsewhere once they are given.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use podnet_ipam_core::{Assigned, Key, Refused, Released};
+use podnet_ipam_core::{Assigned, Attachment, Key, Refused, Released};
 use tokio::sync::oneshot;
 
 use super::Actor;
@@ -41,6 +42,49 @@ impl Pending {
 }
 
 impl Actor {
+    /// Undoes in the pool what could not be written, newest first, and tells those whose change it was. Whoever asked for
+    /// what is so anyway is answered: an address that was assigned before, a release of nothing.
+    pub(super) fn take_back(&mut self, pending: Vec<Pending>, reason: &str, now: Duration) {
+        // Of this nothing is written: the pool becomes what the file says it is.
+        let mut unwritten = Vec::new();
+        let mut unchanged = Vec::new();
+        for answer in pending.into_iter().rev() {
+            match &answer {
+                Pending::Assign { outcome: Ok(assigned), .. } if !assigned.existing => {
+                    if let Some(key) = self.holder_of(assigned).map(|attachment| attachment.key().clone()) {
+                        self.pool.release(&key, now, &mut unwritten);
+                    }
+                    answer.refuse(reason);
+                }
+                Pending::Release { outcome: Released::Freed(holder), .. } => {
+                    if let Err(conflict) = self.pool.adopt(holder.clone(), now, &mut unwritten) {
+                        tracing::error!(%conflict, "a release that could not be written cannot be taken back");
+                    }
+                    answer.refuse(reason);
+                }
+                Pending::Assign { .. } | Pending::Release { .. } => unchanged.push(answer),
+            }
+        }
+        for answer in unchanged.into_iter().rev() {
+            let is_still_so = match &answer {
+                Pending::Assign { outcome: Ok(assigned), .. } => self.holder_of(assigned).is_some(),
+                Pending::Release { key, outcome: Released::Unknown, .. } => self.pool.holder(key).is_none(),
+                Pending::Assign { .. } | Pending::Release { .. } => true,
+            };
+            if is_still_so {
+                answer.send(self);
+            } else {
+                answer.refuse(reason);
+            }
+        }
+    }
+
+    /// Who holds what was assigned.
+    fn holder_of(&self, assigned: &Assigned) -> Option<&Attachment> {
+        let first = assigned.grants.first()?;
+        self.pool.get(first.address)?.attachment().map(Arc::as_ref)
+    }
+
     fn note_assignment(&mut self, outcome: &Result<Assigned, Refused>) {
         let metrics = &self.ends.metrics;
         let assigned = match outcome {
@@ -55,8 +99,7 @@ impl Actor {
             }
         };
         metrics.assignments.made.inc();
-        let held = assigned.grants.first().and_then(|grant| self.pool.get(grant.address));
-        let Some(attachment) = held.and_then(|slot| slot.attachment()) else { return };
+        let Some(attachment) = self.holder_of(assigned) else { return };
         let identity = attachment.identity();
         let addresses = list(assigned.grants.iter().map(|grant| grant.address));
         tracing::info!(

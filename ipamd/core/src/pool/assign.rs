@@ -47,8 +47,8 @@ pub struct Assigned {
 pub enum Refused {
     /// No address of a family is left.
     #[error(
-        "no free {family} address: {} assigned, {} being programmed, {} being given back; {}",
-        counts.assigned, counts.pending_programming, counts.pending_release,
+        "no free {family} address among {}: {} assigned, {} cooling down, {} being programmed, {} being given back; {}",
+        counts.total(), counts.assigned, counts.cooling_down, counts.pending_programming, counts.pending_release,
         if *growing { "more are on their way" } else { "the pool does not grow" }
     )]
     Exhausted {

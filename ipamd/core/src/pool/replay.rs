@@ -41,7 +41,7 @@ impl Pool {
 
     fn apply(&mut self, event: Event) -> Result<(), Conflict> {
         match event {
-            // Whether an address had cooled down decides whether it was still here.
+            // What had cooled down by then had gone, or goes.
             Event::Offered { container, block, programmed, at } => {
                 self.tick(at);
                 for address in block::addresses(&block) {

@@ -8,7 +8,7 @@ fn usual() -> Batches {
 }
 
 fn census(offered: u32, requested: u32, assigned: u32) -> Census {
-    Census { offered, requested, assigned, ..Census::default() }
+    Census { offered, assigned, requested, ..Census::default() }
 }
 
 fn grow(to: u32) -> Step {
@@ -59,7 +59,7 @@ fn thresholds_add_a_batch_below_the_lower_one_and_take_one_from_the_upper_one_on
 #[test]
 fn demand_goes_straight_to_the_target() {
     let rule = Scaling::Demand(usual());
-    let target = |pods, requested| rule.step(&Census { pods, requested, ..Census::default() });
+    let target = |pods, requested| rule.step(&Census { requested, pods, ..Census::default() });
     // Half a batch beyond the pods, in whole batches.
     for (pods, expected) in
         [(0, 16), (8, 16), (9, 32), (24, 32), (25, 48), (100, 112), (240, 250), (1000, 250)]

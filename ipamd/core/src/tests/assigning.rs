@@ -64,7 +64,7 @@ fn the_longest_unused_address_comes_first_and_a_cooling_one_only_if_there_is_no_
     let refused = node.assign("h", secs(65)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no free IPv4 address: 4 assigned, 0 being programmed, 0 being given back; the pool does not grow"
+        "no free IPv4 address among 4: 4 assigned, 0 cooling down, 0 being programmed, 0 being given back; the pool does not grow"
     );
     assert_eq!(node.pool.get(d).unwrap().state(), State::Assigned);
 }

@@ -238,8 +238,7 @@ proptest! {
             node.pool.tick(model.now);
             agree(&node.pool, &model);
         }
-        for mut again in [node.replayed(), node.restored()] {
-            again.tick(model.now);
+        for again in [node.replayed(model.now), node.restored(model.now)] {
             node.assert_same(&again);
         }
     }

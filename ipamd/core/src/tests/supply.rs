@@ -52,7 +52,7 @@ fn an_address_is_assigned_once_it_is_programmed() {
     assert!(refused.may_pass());
     assert_eq!(
         refused.to_string(),
-        "no free IPv4 address: 0 assigned, 2 being programmed, 0 being given back; more are on their way"
+        "no free IPv4 address among 2: 0 assigned, 0 cooling down, 2 being programmed, 0 being given back; more are on their way"
     );
     assert_eq!(supply(&mut node, true), SupplyChange { programmed: 2, ..SupplyChange::default() });
     node.assign("a", secs(1)).unwrap();
@@ -131,7 +131,20 @@ fn what_the_kernel_shows_is_adopted_and_a_contradiction_named() {
     node.supply(&["10.0.0.0/30"], secs(2));
     assert_eq!(node.pool.orphaned().count(), 0);
     assert_eq!(node.assign("a", secs(3)).unwrap(), [ip("10.0.0.1")]);
-    node.assert_same(&node.replayed());
+    node.assert_same(&node.replayed(secs(3)));
+}
+
+#[test]
+fn replayed_an_address_goes_when_it_went() {
+    let mut node = Recorded::new(settings(30), &["10.0.0.0/32"]);
+    node.assign("a", secs(1)).unwrap();
+    node.release("a", secs(2));
+    node.supply(&[], secs(50));
+    // Gone, and seen in use all the same: nothing is known of it.
+    let attachment = Attachment::new(&by_ipam("b", "eth0")).unwrap().into();
+    let claim = Holder { attachment, addresses: Addresses::from_list([ip("10.0.0.0")]).unwrap() };
+    node.pool.adopt(claim, secs(51), &mut node.events).unwrap();
+    node.assert_same(&node.replayed(secs(52)));
 }
 
 #[test]

@@ -144,3 +144,43 @@ fn the_boot_of_this_machine_is_read() {
         assert_eq!(BootId::parse(text), None, "{text}");
     }
 }
+
+#[test]
+fn whatever_bears_the_journals_name_is_set_aside_and_what_a_kill_left_is_replaced() {
+    type Make = fn(&std::path::Path);
+    let empty: Make = |path| fs::write(path, "").unwrap();
+    let directory: Make = |path| fs::create_dir(path).unwrap();
+    let fifo: Make = |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let huge: Make = |path| fs::File::create(path).unwrap().set_len(257 << 20).unwrap();
+    let kinds = [
+        (empty, Damage::Empty),
+        (directory, Damage::Foreign),
+        (fifo, Damage::Foreign),
+        (huge, Damage::TooLarge),
+    ];
+    for (make, damage) in kinds {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.state()).unwrap();
+        make(&scratch.journal());
+        fs::write(scratch.state().join("pool.journal.new"), "half a snapshot").unwrap();
+        let (mut store, recovery) = scratch.open();
+        assert_eq!(recovery.verdict, Verdict::Unreadable(damage));
+        assert!(store.snapshot(&every_event()).unwrap().unwrap().symlink_metadata().is_ok());
+        drop(store);
+        assert_eq!(scratch.open().1.events, every_event());
+        assert_eq!(scratch.names(), ["pool.journal", "pool.journal.aside.1", "pool.lock"]);
+    }
+}
+
+#[test]
+fn a_contradiction_sets_the_file_aside() {
+    let scratch = Scratch::new();
+    scratch.write(&every_event());
+    let (mut store, mut recovery) = scratch.open();
+    store.distrust(&mut recovery);
+    assert_eq!(recovery.verdict, Verdict::Unreadable(Damage::Contradictory));
+    assert!(recovery.needs_rebuild());
+    assert!(store.snapshot(&[]).unwrap().is_some());
+    // Once.
+    assert_eq!(store.snapshot(&[]).unwrap(), None);
+}

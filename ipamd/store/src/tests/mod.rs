@@ -1,7 +1,9 @@
 //! Journals written, damaged and read again.
 
+mod any;
 mod damage;
 mod files;
+mod versions;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
