@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("an_intent_does_not_free_a_later_add", an_intent_does_not_free_a_later_add, None),
         ("an_intent_of_another_pool_stays", an_intent_of_another_pool_stays, None),
         ("a_daemon_that_does_not_answer", a_daemon_that_does_not_answer, None),
+        ("a_daemon_without_memory_knows_the_pods", a_daemon_without_memory, None),
         ("an_empty_pool", an_empty_pool, None),
         ("a_second_add_frees_nothing", a_second_add_frees_nothing, None),
         ("check_asks_the_daemon", check_asks_the_daemon, None),
@@ -261,6 +262,20 @@ fn a_daemon_that_does_not_answer(scene: Scene) -> Outcome {
     daemon.signal(Signal::SIGCONT)?;
     // What it did not answer it may have done: the intents see to it.
     soon_nobody_has_any(&daemon)
+}
+
+fn a_daemon_without_memory(scene: Scene) -> Outcome {
+    let network = network(scene)?;
+    let daemon = start(scene)?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    let assigned = daemon.assigned()?;
+    daemon.stop()?;
+    fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
+    let daemon = start(scene)?;
+    ensure_eq!(daemon.assigned()?, assigned, "what a daemon without journal has assigned");
+    network.del(&pod, None)?;
+    nobody_has_any(&daemon)
 }
 
 fn an_empty_pool(scene: Scene) -> Outcome {

@@ -110,9 +110,10 @@ fn recover(config: &Config) -> Result<(Pool, Store), StoreError> {
 
 fn rebuild(pool: &mut Pool, config: &Config) {
     let now = clock::since_boot();
-    let records = rebuild::from_records(Path::new(rebuild::ATTACHMENTS), &config.listen.socket);
+    let socket = &config.listen.socket;
+    let records = rebuild::RECORDS.iter().flat_map(|path| rebuild::from_records(Path::new(path), socket));
     let routes = rebuild::from_kernel(Path::new("/"));
-    for claim in records.into_iter().chain(routes) {
+    for claim in records.chain(routes) {
         // The snapshot that follows has it all.
         if let Err(conflict) = pool.adopt(claim, now, &mut Vec::new()) {
             tracing::error!(%conflict, "two pods of the node have one address");
