@@ -6,21 +6,28 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
 mod daemon_addresses;
 mod daemon_kill;
 mod delete;
 mod differences;
+mod differential;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod podman;
 mod results;
+mod runtime;
 mod scale;
+mod server;
 mod state_directory;
 mod table;
 
@@ -47,7 +54,12 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
+        podman::cases(),
+        containerd::cases(),
+        differential::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

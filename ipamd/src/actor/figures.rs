@@ -11,7 +11,7 @@ use crate::clock;
 pub struct Figures {
     /// Addresses by state, of each family.
     pub counts: PerFamily<Counts>,
-    /// Addresses asked of the network in total.
+    /// Addresses asked of the network in total; of one that cannot be asked, all that there are.
     pub requested: u32,
     /// The network's maximum, where it says one.
     pub max: Option<u32>,
@@ -34,11 +34,14 @@ impl Actor {
     pub fn figures(&self) -> Figures {
         let now = clock::since_boot();
         let networks = self.networks.all.iter();
+        let scaler = self.source.scaler();
+        let counts = PerFamily { v4: self.pool.counts(Family::V4), v6: self.pool.counts(Family::V6) };
+        let total = u32::try_from(counts.v4.total() + counts.v6.total()).unwrap_or(u32::MAX);
         Figures {
-            counts: PerFamily { v4: self.pool.counts(Family::V4), v6: self.pool.counts(Family::V6) },
-            requested: self.pool.requested(),
-            max: self.settings.max,
-            batch: self.settings.batch,
+            counts,
+            requested: scaler.map_or(total, |_| self.pool.requested()),
+            max: self.settings.max.or(scaler.map(|scaler| scaler.max)),
+            batch: scaler.map_or(self.settings.batch, |scaler| scaler.batch),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             source_age: self.source.last_good.map(|at| now.saturating_sub(at).as_secs_f64()),
             is_source_well: self.source.last_good.is_some() && self.source.error().is_none(),

@@ -32,9 +32,14 @@ impl SourceState {
         self.error = None;
     }
 
+    /// How the network wants to be asked for more addresses, where it can be.
+    pub(super) fn scaler(&self) -> Option<Scaler> {
+        self.inventory.as_ref().and_then(|inventory| inventory.scaler)
+    }
+
     /// Whether the network can be asked for more addresses.
     pub(super) fn can_grow(&self) -> bool {
-        self.inventory.as_ref().is_some_and(|inventory| inventory.scaler.is_some())
+        self.scaler().is_some()
     }
 
     /// What went wrong since the last good inventory.

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const LEAST: &str = "source: {kind: static, subnet: 10.224.0.0/16, ranges: [10.224.1.0/24]}\n";
@@ -118,4 +120,13 @@ fn a_range_with_the_nodes_own_address_is_refused() {
 fn thresholds_must_leave_room() {
     let text = format!("{LEAST}pool: {{requestThresholdPercent: 100, releaseThresholdPercent: 150}}\n");
     assert!(problems(&text)[0].contains("at least 200 is needed"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_its_problems(text in "[ -~\n\t]{0,200}|(source|pool|listen|kind|static|: |\n|- |\\{|\\}|,|10\\.1\\.0\\.0/16){0,30}") {
+        if let Err(problems) = Config::parse(&text) {
+            prop_assert!(!problems.is_empty());
+        }
+    }
 }

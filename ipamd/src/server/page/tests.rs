@@ -44,7 +44,7 @@ fn nothing_from_outside_becomes_markup() {
     assert!(!page.contains("'x'"), "{page}");
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;").count(),
-        7,
+        8,
         "{page}"
     );
 }

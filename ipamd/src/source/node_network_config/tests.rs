@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const DYNAMIC: &str = "
@@ -67,4 +69,11 @@ fn what_has_no_addresses_is_refused() {
     }
     let twice = parse(&DYNAMIC.replace("10.241.0.6", "10.241.0.5")).unwrap().checked();
     assert!(twice.unwrap_err().to_string().contains("overlaps"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        parse(&text).ok();
+    }
 }

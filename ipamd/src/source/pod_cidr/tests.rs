@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -29,4 +31,11 @@ fn what_has_no_range_is_refused() {
     }
     let host_bits = parse("podCIDR: 10.244.1.5/24").unwrap().checked().unwrap_err();
     assert_eq!(host_bits.to_string(), "10.244.1.5/24 has host bits set: the network is 10.244.1.0/24");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        parse(&text).ok();
+    }
 }
