@@ -166,3 +166,29 @@ fn verb(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(asked: Option<Duration>, arrived: Duration) -> Duration {
+        let mut request = Request::new(Bytes::new());
+        let now = Instant::now();
+        request.extensions_mut().insert(Arrival(now.checked_sub(arrived).unwrap()));
+        if let Some(asked) = asked {
+            let nanos = clock::since_boot().saturating_sub(asked).as_nanos();
+            request.headers_mut().insert(ASKED_HEADER, nanos.to_string().parse().unwrap());
+        }
+        began(&request).elapsed()
+    }
+
+    #[test]
+    fn a_request_began_when_its_client_says_but_never_later_than_it_came() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        assert!((second..2 * second).contains(&age(None, second)));
+        assert!((5 * second..6 * second).contains(&age(Some(5 * second), second)));
+        assert!((5 * second..6 * second).contains(&age(Some(second), 5 * second)));
+        // A clock of its own.
+        assert!((second..2 * second).contains(&age(Some(2 * minute), second)));
+    }
+}

@@ -101,6 +101,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     for maker in Maker::ALL {
         let by = maker.word();
+        case(format!("{by}::cnitool_switches_a_chain"), Box::new(move || kubenet::switched(maker)));
         case(format!("{by}::loopback"), Box::new(move || traffic::loopback(maker)));
         case(format!("{by}::isolated_ports_do_not_meet"), Box::new(move || traffic::isolated(maker)));
         case(format!("{by}::a_forged_sender_is_not_heard"), Box::new(move || traffic::forged(maker)));

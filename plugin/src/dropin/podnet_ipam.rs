@@ -40,7 +40,7 @@ impl Plugin for PodnetIpam {
         let record = Record::new(&owner, netns, pod_of(&args), &network.config);
         let mut entry = claim(&registry, &owner, &record)?;
         let answer = daemon.request(&owner).map_err(Error::from).and_then(|offer| {
-            let mut keep = || -> Result<String, Error> {
+            let keep = || -> Result<String, Error> {
                 entry.replace(record.holding(reserved(&offer)))?;
                 Ok(result(&offer).to_json(network.version)?)
             };
@@ -109,12 +109,9 @@ fn release(owner: &Owner, entry: Option<Entry<'_>>, config: &Value) -> Result<()
     Ok(())
 }
 
-/// What the daemon reads where its own memory is lost: the addresses. One without gateway stands for it itself.
+/// What the daemon reads where its own memory is lost.
 fn reserved(offer: &Offer) -> Reserved {
-    let lease = |offered: &Offered| Lease {
-        address: offered.address,
-        gateway: offered.gateway.unwrap_or(offered.address.addr()),
-    };
+    let lease = |offered: &Offered| Lease { address: offered.address, gateway: offered.gateway };
     Reserved { leases: offer.addresses.iter().map(lease).collect(), ..Reserved::default() }
 }
 
