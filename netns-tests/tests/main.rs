@@ -24,6 +24,7 @@ mod runtime;
 mod scale;
 mod server;
 mod table;
+mod udp_ports;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         check::cases(),
         gc_status::cases(),
         host_ports::cases(),
+        udp_ports::cases(),
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
