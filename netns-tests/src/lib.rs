@@ -21,6 +21,7 @@ pub mod process;
 pub mod reply;
 pub mod sandbox;
 pub mod sctp;
+pub mod seccomp;
 pub mod snapshot;
 pub mod subject;
 pub mod tools;

@@ -34,6 +34,11 @@ pub(crate) const BUCKET_BELOW_A_PACKET: Difference = Difference {
     reason: "a pod that asks for little is slow, not cut off: the bucket holds one packet",
     always: false,
 };
+pub(crate) const KNOWS_NO_SUBNETS: Difference = Difference {
+    reference: "has no shapedSubnets and unshapedSubnets since version 1.6: limits all",
+    reason: "what its version 1.5 did is done, for what is sent and received by the peer's address",
+    always: true,
+};
 pub(crate) const NO_ANNOTATIONS: Difference = Difference {
     reference: "does not know the pod's annotations",
     reason: "where a runtime passes nothing else, the pod's limits are there",
@@ -182,7 +187,7 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
 };
 
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 32] = [
+const ALL: [&Difference; 33] = [
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -191,6 +196,7 @@ const ALL: [&Difference; 32] = [
     &NO_DUPLICATE_RULES,
     &BUCKET_BELOW_A_PACKET,
     &NO_ANNOTATIONS,
+    &KNOWS_NO_SUBNETS,
     &LEAVES_LINK,
     &BRIDGE_FIRST,
     &GUARD_LAST,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
@@ -13,7 +14,7 @@ use podnet_netns_tests::process::{run, tool};
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
+use podnet_netns_tests::{ensure, ensure_eq, probe, sctp, seccomp, tools};
 use serde_json::{Value, json};
 
 use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS};
@@ -67,6 +68,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 Some(&OTHER_HOST_PORTS),
             ),
             ("check_names_a_missing_rule_of_iptables", check_names_rule_of_iptables, Some(&OTHER_HOST_PORTS)),
+            ("without_nftables_iptables_translates", without_nftables, Some(&OTHER_HOST_PORTS)),
             ("without_iptables_nothing_is_left", without_iptables, Some(&OTHER_HOST_PORTS)),
             ("sctp_has_rules", sctp_has_rules, Some(&OTHER_HOST_PORTS)),
             (
@@ -398,6 +400,53 @@ fn check_names_rule_of_iptables(scene: Scene) -> Outcome {
         ensure!(error.names(chain), "{chain} is not in {error:?}");
     }
     network.del(&pod, Some(&added))
+}
+
+/// On a kernel without nftables the programs in PATH are those that work on its older tables.
+fn without_nftables(scene: Scene) -> Outcome {
+    const PROGRAMS: &str = "/run/older";
+    fs::create_dir(PROGRAMS)?;
+    for name in ["iptables", "iptables-restore", "ip6tables", "ip6tables-restore"] {
+        let older = tools::in_path(&name.replace("tables", "tables-legacy"))?;
+        symlink(older, format!("{PROGRAMS}/{name}"))?;
+    }
+    let network = network(scene, &json!([port(8080, 80, "tcp")]))?;
+    let call = |verb: &str, pod: Option<&Pod>, extra: &[(&str, Value)]| {
+        let mut command = network.command(0, verb, pod)?;
+        seccomp::without_nftables(command.env("PATH", PROGRAMS));
+        run(&mut command, network.config(0, extra)?.to_string().as_bytes())
+    };
+    let rules = || {
+        Ok::<_, Failure>(
+            ["iptables", "ip6tables"]
+                .map(|program| tool(&[&format!("{PROGRAMS}/{program}"), "-t", "nat", "-S"])),
+        )
+    };
+    for br_netfilter in ["1", "0"] {
+        for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+            fs::write(format!("/proc/sys/net/bridge/{name}"), br_netfilter).doing(name)?;
+        }
+        for has_record in [true, false] {
+            let pod = Pod::create("a")?;
+            let added = reply::result(call("ADD", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(listed?.contains(&pod.container), "no rule names the container");
+            }
+            for (address, gateway) in added.addresses()?.into_iter().zip(scene.family.gateways()) {
+                let server = Server::start(&pod, (address, 80).into(), false)?;
+                server.asked(Place::Node, (gateway, 8080).into())?;
+            }
+            reply::silence(call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
+            if !has_record {
+                fs::remove_file(record()?)?;
+            }
+            reply::silence(call("DEL", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(!listed?.contains(&pod.container), "DEL leaves rules");
+            }
+        }
+    }
+    reply::silence(call("GC", None, &[("cni.dev/valid-attachments", json!([]))])?)
 }
 
 /// The rules come last: where they cannot be made, all the rest is taken back.

@@ -11,6 +11,7 @@ mod crash;
 mod delete;
 mod differences;
 mod differential;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         containerd::cases(),
         differential::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

@@ -1,5 +1,7 @@
 //! Host ports of podnet's that iptables translates: `portmapBackend: iptables`, or a kernel without nftables.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use podnet_datapath::{Owner, allow_localnet, forget_udp};
 
@@ -14,7 +16,7 @@ pub(super) fn add(owner: &Owner, ports: &PortMappings, addresses: &[IpNet]) -> R
         return Ok(());
     }
     wish(owner, ports, addresses, &Options::default()).add(Backend::Iptables)?;
-    let pod = addresses.iter().map(IpNet::addr).find(|address| address.is_ipv4());
+    let pod = addresses.iter().map(IpNet::addr).find(IpAddr::is_ipv4);
     if let Some(pod) = pod.filter(|_| ports.snat) {
         // The rule that makes up for it comes first.
         portmap::close_loopback()?;

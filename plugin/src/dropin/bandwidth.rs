@@ -70,9 +70,9 @@ impl Plugin for Limiter {
 
     fn status(&self, network: &Network) -> Result<(), Error> {
         let shaping = shaping(network)?;
-        super::ready(|| match probe()?.contains(&Feature::Ifb) {
-            true if shaping.egress.is_some() => Err(Error::KernelLacks(Feature::Ifb.to_string())),
-            _ => Ok(()),
+        super::ready(|| {
+            let lacks_ifb = shaping.egress.is_some() && probe()?.contains(&Feature::Ifb);
+            if lacks_ifb { Err(Error::KernelLacks(Feature::Ifb.to_string())) } else { Ok(()) }
         })
     }
 }

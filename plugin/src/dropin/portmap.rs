@@ -2,6 +2,8 @@
 
 mod conf;
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use podnet_cni::{AddResult, Attachment, Network};
 use podnet_datapath::{allow_localnet, forget_udp, has_nf_tables};
@@ -93,7 +95,7 @@ fn wish<'a>(attachment: &'a Attachment, conf: &'a Conf, addresses: &'a [IpNet]) 
 /// What the rules need besides.
 fn connect(conf: &Conf, addresses: &[IpNet]) -> Result<(), Error> {
     let ports = conf.mappings.plan_to(addresses);
-    let pod = ports.ports.iter().map(|port| port.pod.addr()).find(|pod| pod.is_ipv4());
+    let pod = ports.ports.iter().map(|port| port.pod.addr()).find(IpAddr::is_ipv4);
     if let Some(pod) = pod.filter(|_| ports.snat) {
         allow_localnet(pod)?;
     }
