@@ -15,7 +15,7 @@ pub(crate) enum Server {
 }
 
 /// What one question and its answer may take.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(3000);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(700);
 
 impl Server {
     pub(crate) fn start<'a>(
