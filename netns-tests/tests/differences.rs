@@ -186,8 +186,14 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
     always: true,
 };
 
+pub(crate) const NO_GUARD: Difference = Difference {
+    reference: "keeps no pod from others' addresses, nor from the cloud's services for nodes",
+    reason: "a pod that speaks for others, or reads the node's secrets, is what the switches are for",
+    always: false,
+};
+
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 33] = [
+const ALL: &[&Difference] = &[
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -221,6 +227,7 @@ const ALL: [&Difference; 33] = [
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,
     &NO_LINK_LOCAL,
+    &NO_GUARD,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -8,6 +8,8 @@ mod check;
 mod cnitool;
 mod containerd;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
 mod differential;
@@ -15,15 +17,18 @@ mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod podman;
 mod results;
 mod runtime;
 mod scale;
 mod server;
+mod state_directory;
 mod table;
 mod udp_ports;
 
@@ -42,11 +47,16 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
         podman::cases(),
         containerd::cases(),
         differential::cases(),
