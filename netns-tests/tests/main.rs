@@ -32,6 +32,7 @@ mod scale;
 mod server;
 mod state_directory;
 mod table;
+mod udp_ports;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         check::cases(),
         gc_status::cases(),
         host_ports::cases(),
+        udp_ports::cases(),
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
