@@ -21,6 +21,8 @@ mod plugin;
 mod portmap;
 mod record;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod tool;
 
 use std::io::Write;

@@ -1,16 +1,10 @@
-use podnet_cni::{NetworkName, Version};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::testing::network;
 
 fn read(config: &Value) -> Result<Conf, String> {
-    let network = Network {
-        name: NetworkName::new("net").unwrap(),
-        version: Version::LATEST,
-        config: config.clone(),
-        text: Vec::new(),
-        plugin_dirs: Vec::new(),
-    };
+    let network = network(config);
     Conf::read(&network).map_err(|error| error.to_string())
 }
 
