@@ -9,6 +9,7 @@ mod ports;
 
 use std::time::Duration;
 
+use podnet_netns_tests::cnitool::Cnitool;
 use podnet_netns_tests::dropin::Maker;
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
@@ -17,10 +18,11 @@ use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::process::{run, tool};
 use podnet_netns_tests::reply;
 use podnet_netns_tests::snapshot::Snapshot;
+use podnet_netns_tests::tools::CnitoolVersion;
 use podnet_netns_tests::{ensure, ensure_eq, view, wait};
 use serde_json::{Value, json};
 
-use configs::{configs, network, ranges};
+use configs::{BANDWIDTH, chain, configs, network, ranges};
 
 use crate::table::settle;
 
@@ -57,6 +59,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for backend in ["iptables", "nftables"] {
         case(format!("podnet::parallel_by_{backend}"), Box::new(move || ports::parallel_ports(backend)));
     }
+    case("podnet::a_list_by_cnitool".into(), Box::new(list_by_cnitool));
     case("podnet::status".into(), Box::new(faults::status));
     case("podnet::del_finds_the_other_backend".into(), Box::new(faults::del_finds_the_other_backend));
     case("podnet::a_failed_limit_leaves_nothing".into(), Box::new(faults::failed_limit));
@@ -146,6 +149,33 @@ fn exchange(maker: Maker, plugins: &[Value]) -> Outcome {
         before.ensure_unchanged("DEL by both")?;
     }
     Ok(())
+}
+
+/// The whole chain under the reference's names, run by the reference runtime's own tool.
+fn list_by_cnitool() -> Outcome {
+    let mut plugins =
+        vec![chain("portmap", &json!({})), chain("bandwidth", &BANDWIDTH[0].1()).split_off(1)].concat();
+    plugins[0]["ipam"] = ranges();
+    let network = network(Maker::Podnet, plugins)?;
+    let path = std::env::join_paths(&network.path)?;
+    let tool = Cnitool::load(CnitoolVersion::V1_3_1, &network.conflist(), path.as_ref())?;
+    let (a, b) = (Pod::create("a")?, Pod::create("b")?);
+    reply::result(tool.run("add", &a)?)?;
+    reply::silence(tool.run("del", &a)?)?;
+    let before = Snapshot::take()?;
+    for _ in 0..2 {
+        let added = reply::result(tool.run("add", &a)?)?;
+        ensure!(added.interface(3)?.starts_with("bwp"), "no ifb in {added:?}");
+        tool.run("check", &a)?.success()?;
+        tool.run("status", &a)?.success()?;
+        tool.run("del", &a)?.success()?;
+        tool.run("del", &a)?.success()?;
+        before.ensure_unchanged("add, check and del of a list")?;
+    }
+    tool.run("add", &b)?.success()?;
+    // cnitool's gc names no attachment as valid: it takes every cached one off, here b.
+    tool.run("gc", &b)?.success()?;
+    before.ensure_unchanged("gc of a list")
 }
 
 /// Whether CHECK has nothing to look at but what the runtime tells.

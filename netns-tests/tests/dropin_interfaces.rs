@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A configuration: its name, and the plugin's entry.
 type Config = (&'static str, fn() -> Value);
 
-const CONFIGS: [Config; 14] = [
+const CONFIGS: [Config; 15] = [
     ("bridge_gateway", || {
         json!({"type": "bridge", "bridge": "br0", "isGateway": true, "mtu": 1400, "hairpinMode": true,
             "ipam": host_local(&json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}]))})
@@ -58,6 +58,10 @@ const CONFIGS: [Config; 14] = [
     ("bridge_static", || {
         json!({"type": "bridge", "isGateway": true, "ipam": {"type": "static",
             "addresses": [{"address": "10.1.0.77/24", "gateway": "10.1.0.1"}], "routes": [{"dst": "0.0.0.0/0"}]}})
+    }),
+    ("bridge_static_without_gateway", || {
+        json!({"type": "bridge", "ipam": {"type": "static", "routes": [{"dst": "10.5.0.0/16", "gw": "10.1.0.9"}],
+            "addresses": [{"address": "10.1.0.1/24"}, {"address": "10.2.0.7/32"}, {"address": "fd01::1/64"}]}})
     }),
     ("bridge_switched", || json!({"type": "bridge", "macspoofchk": true})),
     ("bridge_pod_down", || json!({"type": "bridge", "disableContainerInterface": true})),
@@ -155,8 +159,11 @@ fn exchange(maker: Maker, entry: &Value) -> Outcome {
     settle(&by_other)?;
     settle(&by_one)?;
     let before = Snapshot::take()?;
-    // The reference's CHECK asks for an IPAM plugin even where its ADD did without.
-    let can_check = |by: Maker| by == Maker::Podnet || entry.get("ipam").is_some();
+    // The reference's CHECK asks for an IPAM plugin and for gateways even where its ADD did without.
+    let address = entry.pointer("/ipam/addresses/0");
+    let has_all =
+        entry.get("ipam").is_some() && address.is_none_or(|address| address.get("gateway").is_some());
+    let can_check = |by: Maker| by == Maker::Podnet || has_all;
     for has_result in [true, false] {
         let pod = Pod::create("pod")?;
         let added = by_one.add(&pod)?;

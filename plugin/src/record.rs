@@ -94,14 +94,15 @@ pub(crate) struct Reserved {
 pub(crate) struct Lease {
     /// The address with its subnet's prefix length.
     pub(crate) address: IpNet,
-    /// The subnet's gateway.
-    pub(crate) gateway: IpAddr,
+    /// The subnet's gateway; only a pod that the node is no gateway of may be without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<IpAddr>,
 }
 
 impl Lease {
     /// The gateway with the subnet's prefix length.
-    pub(crate) fn gateway_net(&self) -> IpNet {
-        IpNet::new_assert(self.gateway, self.address.prefix_len())
+    pub(crate) fn gateway_net(&self) -> Option<IpNet> {
+        self.gateway.map(|gateway| IpNet::new_assert(gateway, self.address.prefix_len()))
     }
 }
 
@@ -431,7 +432,7 @@ mod tests {
             routes: Vec::new(),
             leases: vec![Lease {
                 address: "10.0.0.5/24".parse().unwrap(),
-                gateway: "10.0.0.1".parse().unwrap(),
+                gateway: Some("10.0.0.1".parse().unwrap()),
             }],
             masqueraded: false,
             unfiltered: Vec::new(),

@@ -7,7 +7,7 @@ use podnet_datapath::{Families, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::ipam::Ipam;
+use crate::ipam::{Gateways, Ipam};
 use crate::netconf::{Kubenet, NetConf};
 
 /// A checked configuration.
@@ -23,7 +23,7 @@ impl Settings {
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
         let kubenet = conf.check(args)?;
-        let ipam = Ipam::read(&conf, network, args)?;
+        let ipam = Ipam::read(&conf, network, args, Gateways::Needed)?;
         kubenet.check_families(ipam.has_ipv6())?;
         Ok(Self { conf, kubenet, ipam })
     }

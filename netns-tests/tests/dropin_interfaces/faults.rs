@@ -74,7 +74,7 @@ pub(super) fn bad_input(maker: Maker) -> Outcome {
 }
 
 pub(super) fn second_add(maker: Maker) -> Outcome {
-    for entry in [CONFIGS[1].1(), CONFIGS[11].1()] {
+    for entry in [CONFIGS[1].1(), CONFIGS[12].1()] {
         let network = network(maker, entry)?;
         let pod = Pod::create("pod")?;
         let added = network.add(&pod)?;

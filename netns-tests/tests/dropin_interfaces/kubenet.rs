@@ -46,7 +46,7 @@ fn kubenet() -> Result<Network, Failure> {
 /// The name is taken by another network's link, so that ADD fails; the DEL that follows leaves the link.
 pub(super) fn kubenet_leaves() -> Outcome {
     let pod = Pod::create("pod")?;
-    let other = Network { name: "other".into(), ..network(Maker::Reference, CONFIGS[11].1())? };
+    let other = Network { name: "other".into(), ..network(Maker::Reference, CONFIGS[12].1())? };
     let added = other.add(&pod)?;
     let podnet = kubenet()?;
     ensure!(podnet.add(&pod).is_err(), "a second link of the same name");

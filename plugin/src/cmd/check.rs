@@ -86,11 +86,7 @@ impl Answered<'_> {
     }
 
     pub(crate) fn leases(&self) -> Vec<Lease> {
-        let lease = |ip: &IpConfig| match ip.gateway {
-            Some(gateway) => Some(Lease { address: ip.address, gateway }),
-            None => Lease::of(ip).ok(),
-        };
-        self.ips().filter_map(lease).collect()
+        self.ips().map(|ip| Lease { address: ip.address, gateway: ip.gateway }).collect()
     }
 
     /// The pod's hardware address where the result has one.

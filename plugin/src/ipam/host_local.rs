@@ -103,7 +103,7 @@ impl HostLocal {
         let allocations = host_local::allocate(&self.store, &request)?;
         let lease = |allocation: &host_local::Allocation| Lease {
             address: allocation.address,
-            gateway: allocation.gateway,
+            gateway: Some(allocation.gateway),
         };
         let leases = allocations.iter().map(lease).collect();
         Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone() })

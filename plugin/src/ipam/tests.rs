@@ -6,8 +6,7 @@ use crate::testing::network;
 fn read_ipam(ipam: &Value) -> Result<Ipam, Error> {
     let config = json!({"type": "podnet", "mode": "kubenet", "IPAM": ipam});
     let conf: NetConf = decode(&config).unwrap();
-    let network = network(&config);
-    Ipam::read(&conf, &network, &Args::default())
+    Ipam::read(&conf, &network(&config), &Args::default(), Gateways::Needed)
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families)
 
 /// The gateways, each with its subnet's prefix length.
 pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
-    leases.iter().map(Lease::gateway_net).collect()
+    leases.iter().filter_map(Lease::gateway_net).collect()
 }
 
 /// What the bridge is to be.
@@ -142,7 +142,7 @@ pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) ->
 
 /// The addresses, all of this interface.
 pub(crate) fn ip_configs(leases: &[Lease], interface: Option<usize>) -> Vec<IpConfig> {
-    let ip = |lease: &Lease| IpConfig { address: lease.address, gateway: Some(lease.gateway), interface };
+    let ip = |lease: &Lease| IpConfig { address: lease.address, gateway: lease.gateway, interface };
     leases.iter().map(ip).collect()
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
 
 /// The gateway of the pod's first address of a family.
 fn gateway_of(ipv4: bool, leases: &[Lease]) -> Option<IpAddr> {
-    leases.iter().map(|lease| lease.gateway).find(|gateway| gateway.is_ipv4() == ipv4)
+    leases.iter().filter_map(|lease| lease.gateway).find(|gateway| gateway.is_ipv4() == ipv4)
 }
 
 /// A hardware address that follows from an IP address, of IPv4 where there is one: whoever still has the last holder of

@@ -5,7 +5,7 @@ use crate::bandwidth::Bandwidth;
 use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
-    Lease { address: address.parse().unwrap(), gateway: gateway.parse().unwrap() }
+    Lease { address: address.parse().unwrap(), gateway: Some(gateway.parse().unwrap()) }
 }
 
 fn dual() -> [Lease; 2] {
