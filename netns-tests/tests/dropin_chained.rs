@@ -154,7 +154,7 @@ fn exchange(maker: Maker, plugins: &[Value]) -> Outcome {
 /// The whole chain under the reference's names, run by the reference runtime's own tool.
 fn list_by_cnitool() -> Outcome {
     let mut plugins =
-        vec![chain("portmap", &json!({})), chain("bandwidth", &BANDWIDTH[0].1()).split_off(1)].concat();
+        [chain("portmap", &json!({})), chain("bandwidth", &BANDWIDTH[0].1()).split_off(1)].concat();
     plugins[0]["ipam"] = ranges();
     let network = network(Maker::Podnet, plugins)?;
     let path = std::env::join_paths(&network.path)?;
