@@ -189,7 +189,7 @@ pub(super) fn failed_limit() -> Outcome {
     let before = (Snapshot::take()?, tool(&["tc", "qdisc", "show", "dev", port])?);
     let config = network.config(1, &[("prevResult", added.0.clone())])?.to_string();
     let failed = run(&mut network.command(1, "ADD", Some(&pod))?, config.as_bytes())?;
-    ensure_eq!(reply::error(&failed)?.code, 104, "code of {failed}");
+    ensure_eq!(reply::error(&failed)?.code, 103, "code of {failed}");
     ensure_eq!(
         (Snapshot::take()?, tool(&["tc", "qdisc", "show", "dev", port])?),
         before,
