@@ -35,6 +35,11 @@ fn what_is_wrong_is_named() {
         (json!({"conditionsV4": ["-s"], "conditionsV6": ["ip6"]}), "conditionsV6: \"ip6\""),
         (json!({"conditionsV4": ["-s", "x\nCOMMIT"]}), "conditionsV4: \"x\\nCOMMIT\""),
         (
+            json!({"conditionsV6": ["ip6", "saddr", "::1; flush ruleset"]}),
+            "conditionsV6: \"::1; flush ruleset\"",
+        ),
+        (json!({"externalSetMarkChain": "X\nCOMMIT"}), "externalSetMarkChain: \"X\\nCOMMIT\""),
+        (
             json!({"runtimeConfig": {"portMappings": [{"hostPort": 0, "containerPort": 1}]}}),
             "runtimeConfig.portMappings[0]",
         ),
