@@ -11,6 +11,11 @@ pub fn podnet() -> Result<PathBuf, Failure> {
     located("PODNET_BIN", "release/podnet")
 }
 
+/// The podnet-ipamd binary (`PODNET_IPAMD_BIN`).
+pub fn ipamd() -> Result<PathBuf, Failure> {
+    located("PODNET_IPAMD_BIN", "release/podnet-ipamd")
+}
+
 /// The floor program (`FLOOR_BIN`).
 pub fn floor() -> Result<PathBuf, Failure> {
     located("FLOOR_BIN", &format!("{}-unknown-linux-musl/release/floor", env::consts::ARCH))

@@ -3,9 +3,8 @@
 mod iptables;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
@@ -19,7 +18,10 @@ use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
 use serde_json::{Value, json};
 
-use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
+use crate::differences::{
+    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
+};
+use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -104,7 +106,13 @@ pub(crate) fn cases() -> Vec<Case> {
                 |s| loopback_is_closed_to_neighbours(s, Backend::Default),
                 Some(&LOOPBACK_OPEN),
             ),
-            ("udp_goes_to_the_next_pod", udp_goes_to_the_next_pod, Some(&UDP_AT_ADD_ONLY)),
+            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
+            (
+                "udp_of_many_ports_goes_to_the_next_pod",
+                |scene| udp_goes_to_the_next_pod(scene, 60),
+                Some(&UDP_AT_ADD_ONLY),
+            ),
+            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
         ],
     );
     each.into_iter().chain(dual).chain(v4).chain(iptables::cases()).collect()
@@ -138,75 +146,6 @@ fn network_by(scene: Scene, backend: Backend, mappings: &Value) -> Result<Networ
 
 pub(crate) fn port(host: u16, pod: u16, protocol: &str) -> Value {
     json!({"hostPort": host, "containerPort": pod, "protocol": protocol})
-}
-
-/// A server in a pod.
-pub(crate) enum Server {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
-const PATIENCE: Duration = Duration::from_millis(700);
-
-impl Server {
-    pub(crate) fn start(pod: &Pod, address: SocketAddr, is_udp: bool) -> Result<Self, Failure> {
-        Place::from(&pod.netns).inside(|| {
-            if is_udp {
-                let socket = UdpSocket::bind(address).doing(address)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self::Udp(socket));
-            }
-            Ok(Self::Tcp(TcpListener::bind(address).doing(address)?))
-        })
-    }
-
-    /// As [`Server::asked`], but tries until the reference's IPv6 gateway is no longer being probed for.
-    pub(crate) fn asked_at_first(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let end = Instant::now() + Duration::from_secs(8);
-        loop {
-            match self.asked(from, target) {
-                Err(_) if Instant::now() < end => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Asks the server by way of `target` and gives the address that it saw; an answer has to come back.
-    pub(crate) fn asked(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let what =
-            format!("{} from {from} to {target}", if matches!(self, Self::Tcp(_)) { "TCP" } else { "UDP" });
-        let mut word = [0_u8; 8];
-        match self {
-            Self::Tcp(listener) => {
-                let mut client =
-                    from.inside(|| Ok(TcpStream::connect_timeout(&target, PATIENCE)?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                let (mut stream, seen) = listener.accept()?;
-                stream.write_all(b"back")?;
-                drop(stream);
-                let mut answer = Vec::new();
-                client.read_to_end(&mut answer).doing(&what)?;
-                ensure_eq!(answer, b"back", "answer to {what}");
-                Ok(seen.ip())
-            }
-            Self::Udp(socket) => {
-                let any: IpAddr = if target.is_ipv4() {
-                    Ipv4Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv6Addr::UNSPECIFIED.into()
-                };
-                let client = from.inside(|| Ok(UdpSocket::bind((any, 0))?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                // Connected, it takes answers only from where the question went.
-                client.connect(target).doing(&what)?;
-                client.send(b"there").doing(&what)?;
-                let (_, seen) = socket.recv_from(&mut word).doing(format_args!("{what}: arrival"))?;
-                socket.send_to(b"back", seen)?;
-                client.recv(&mut word).doing(format_args!("{what}: answer"))?;
-                Ok(seen.ip())
-            }
-        }
-    }
 }
 
 fn every_way_in(scene: Scene, backend: Backend, br_netfilter: &str) -> Outcome {
@@ -476,12 +415,14 @@ fn loopback_is_closed_to_neighbours(scene: Scene, backend: Backend) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same.
-fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
+/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
+/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
+fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
     let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let network = network(scene, &json!([port(8080, 53, "udp")]))?;
+    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
+    let network = network(scene, &ports.into())?;
     client.send_to(b"before any pod", target)?;
     for name in ["a", "b"] {
         let pod = Pod::create(name)?;
@@ -493,6 +434,28 @@ fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
         server.recv_from(&mut word).doing(format_args!("a datagram in pod {name}"))?;
         network.del(&pod, Some(&added))?;
     }
+    Ok(())
+}
+
+/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
+fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let elsewhere = first_of(other.pod_addresses()?)?;
+    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
+    let network = network(scene, &json!([port(53, 53, "udp")]))?;
+    table::settle(&network)?;
+    scene.network()?.add(&asking)?;
+    let tracked = || {
+        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
+        Ok::<_, Failure>(listed.lines().count())
+    };
+    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
+    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
+    ensure_eq!(tracked()?, 1, "connections before");
+    let added = network.add(&pod)?;
+    ensure_eq!(tracked()?, 1, "connections after ADD");
+    network.del(&pod, Some(&added))?;
+    ensure_eq!(tracked()?, 1, "connections after DEL");
     Ok(())
 }
 

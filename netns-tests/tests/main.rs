@@ -6,19 +6,29 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
+mod differential;
 mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
+mod podman;
 mod results;
+mod runtime;
 mod scale;
+mod server;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -35,11 +45,19 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
+        podman::cases(),
+        containerd::cases(),
+        differential::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
         differences::cases(),

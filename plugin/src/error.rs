@@ -12,7 +12,7 @@ use podnet_datapath::{
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
-use crate::ipam::{DelegateError, GrantError};
+use crate::ipam::{DaemonError, DelegateError, GrantError};
 use crate::netconf::ConfigError;
 use crate::portmap::PortmapError;
 use crate::record::RecordError;
@@ -37,6 +37,8 @@ pub(crate) mod code {
     pub(crate) const NOT_REMOVED: u32 = PLUGIN_SPECIFIC + 6;
     /// An executed IPAM plugin is missing, did not end, or answered what is no answer.
     pub(crate) const IPAM_PLUGIN: u32 = PLUGIN_SPECIFIC + 7;
+    /// The address daemon refused, answered what is no answer, or is not to be trusted.
+    pub(crate) const IPAM_DAEMON: u32 = PLUGIN_SPECIFIC + 8;
 }
 
 /// Why a command failed.
@@ -63,6 +65,9 @@ pub(crate) enum Error {
     /// An executed IPAM plugin.
     #[error(transparent)]
     Delegate(#[from] DelegateError),
+    /// The address daemon.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// GC's list.
     #[error(transparent)]
     ValidAttachments(#[from] ValidAttachmentsError),
@@ -181,6 +186,8 @@ impl Error {
             Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
             Self::Delegate(DelegateError::Refused { code, .. }) if *code != 0 => *code,
             Self::Delegate(_) => code::IPAM_PLUGIN,
+            Self::Daemon(DaemonError::Unusable { .. }) => code::INVALID_NETWORK_CONFIG,
+            Self::Daemon(_) => code::IPAM_DAEMON,
             Self::Grant(GrantError::InUse { .. }) => code::NO_ADDRESS,
             Self::Config(_) | Self::Grant(_) | Self::Ipam(_) | Self::Unknown { .. } => {
                 code::INVALID_NETWORK_CONFIG
@@ -228,8 +235,15 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without anybody's doing: the kernel was short of something.
+    /// Whether the same call may succeed later without anybody's doing: the kernel was short of something, or the address
+    /// daemon is away or has no address at the moment.
     fn may_pass(&self) -> bool {
+        match self {
+            Self::Daemon(DaemonError::Client(error)) if error.may_pass() => return true,
+            // STATUS has codes of its own.
+            Self::NotReady(_) => return false,
+            _ => {}
+        }
         let sources = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
         sources.filter_map(errno).any(|errno| {
             matches!(errno, Errno::EAGAIN | Errno::EBUSY | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM)

@@ -3,12 +3,14 @@
 //! ```text
 //!  host-local ─ in this process, the reference plugin's files ─┐
 //!  static     ─ in this process, from the configuration alone  ├─▶ Grant { addresses, routes, dns }
+//!  podnet-ipamd, azure-cns ─ a daemon of the node, by HTTP ────┤
 //!  any other  ─ a plugin of CNI_PATH, executed                 ┘
 //! ```
 //!
 //! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
 //! [`release()`] goes by the record, and by no more of a configuration than it needs.
 
+mod daemon;
 mod delegate;
 mod fixed;
 mod grant;
@@ -24,6 +26,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use daemon::DaemonConfig;
+pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Gateways, Grant, GrantError};
@@ -43,6 +47,7 @@ const MEMBER: &str = "ipam";
 pub(crate) enum Ipam {
     HostLocal(HostLocal),
     Static(Fixed),
+    Daemon(Daemon),
     Delegate(Delegate),
 }
 
@@ -59,12 +64,18 @@ impl Ipam {
         match kind(given)?.as_str() {
             "" => Err(ConfigError::Missing {
                 member: "ipam.type",
-                rule: "\"host-local\", \"static\" or the name of an IPAM plugin",
+                rule: "\"host-local\", \"static\", \"podnet-ipamd\", \"azure-cns\" or the name of an IPAM plugin",
             }
             .into()),
             "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
             "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args, gateways)?)),
-            name => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
+            name => match Kind::named(name) {
+                Some(kind) => {
+                    let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
+                    Ok(Self::Daemon(daemon))
+                }
+                None => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
+            },
         }
     }
 
@@ -78,7 +89,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.has_ipv6(),
             Self::Static(fixed) => fixed.grant().has_ipv6(),
-            Self::Delegate(_) => false,
+            Self::Daemon(_) | Self::Delegate(_) => false,
         }
     }
 
@@ -87,7 +98,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => Some(host_local.routes()),
             Self::Static(fixed) => Some(fixed.grant().routes.clone()),
-            Self::Delegate(_) => None,
+            Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 
@@ -104,6 +115,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.allocate(owner),
             Self::Static(fixed) => Ok(fixed.grant().clone()),
+            Self::Daemon(daemon) => Ok(daemon.allocate(owner)?),
             Self::Delegate(delegate) => Ok(delegate.add(owner)?),
         }
     }
@@ -117,7 +129,7 @@ impl Ipam {
         registry: &Registry,
     ) -> Result<(), Error> {
         match self {
-            Self::HostLocal(_) => Ok(()),
+            Self::HostLocal(_) | Self::Daemon(_) => Ok(()),
             Self::Static(_) | Self::Delegate(_) => grant::ensure_unused(owner, leases, registry),
         }
     }
@@ -127,6 +139,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.check(owner, leases),
             Self::Static(_) => Ok(Vec::new()),
+            Self::Daemon(daemon) => Ok(daemon.check(owner, &host_local::addresses(leases))?),
             Self::Delegate(delegate) => Ok(delegate.check(owner)?),
         }
     }
@@ -136,6 +149,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.release(owner, leases),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.release(owner)?),
             Self::Delegate(delegate) => Ok(delegate.del(owner)?),
         }
     }
@@ -145,7 +159,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.next_gateways(),
             Self::Static(fixed) => fixed.grant().leases.iter().filter_map(Lease::gateway_net).collect(),
-            Self::Delegate(_) => Vec::new(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
     }
 
@@ -154,6 +168,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.probe(),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.probe()?),
             Self::Delegate(delegate) => Ok(delegate.status()?),
         }
     }
@@ -162,7 +177,7 @@ impl Ipam {
     pub(crate) fn data_dir(&self) -> Option<&std::path::Path> {
         match self {
             Self::HostLocal(host_local) => Some(host_local.data_dir()),
-            Self::Static(_) | Self::Delegate(_) => None,
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 }
@@ -179,6 +194,7 @@ pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
     match kind(Some(given)).as_deref() {
         Ok("host-local") => found::<IpamConfig>(given),
         Ok("static") => found::<FixedConfig>(given),
+        Ok(name) if Kind::named(name).is_some() => found::<DaemonConfig>(given),
         _ => Default::default(),
     }
 }

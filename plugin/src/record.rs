@@ -29,11 +29,13 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use podnet_cni::Route;
-use podnet_datapath::{Owner, OwnerId, nft::PodRules};
+use podnet_datapath::nft::{PodRules, Uses};
+use podnet_datapath::{Owner, OwnerId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bandwidth::Bandwidth;
+use crate::guard::Guarded;
 use crate::host_ports::PortMappings;
 
 /// Where the records lie: root only, gone with the boot, as pods are.
@@ -84,6 +86,9 @@ pub(crate) struct Reserved {
     /// The node's ports that lead to the pod.
     #[serde(default, skip_serializing_if = "PortMappings::is_empty")]
     pub(crate) host_ports: PortMappings,
+    /// What the pod is kept from doing.
+    #[serde(default, skip_serializing_if = "Guarded::is_empty")]
+    pub(crate) guarded: Guarded,
     /// The pod's limits.
     #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
     pub(crate) bandwidth: Bandwidth,
@@ -121,12 +126,18 @@ impl Reserved {
 impl Record {
     /// The nftables rules that ADD made, if it came to make any.
     pub(crate) fn rules(&self) -> PodRules {
-        let leases = self.reserved.iter().filter(|reserved| reserved.masqueraded);
-        let masqueraded: Vec<IpNet> =
-            leases.flat_map(|reserved| &reserved.leases).map(|lease| lease.address).collect();
-        let host_ports = self.reserved.as_ref().map(|reserved| reserved.host_ports.plan(&reserved.leases));
-        let unfiltered = self.reserved.as_ref().map(|reserved| &*reserved.unfiltered).unwrap_or_default();
-        PodRules::new(&self.owner(), &masqueraded, unfiltered, &host_ports.unwrap_or_default())
+        let Some(reserved) = &self.reserved else { return PodRules::none(&self.owner()) };
+        let addresses = addresses(&reserved.leases);
+        let station = reserved.guarded.station();
+        let uses = Uses {
+            addresses: &addresses,
+            masqueraded: if reserved.masqueraded { &addresses } else { &[] },
+            unfiltered: &reserved.unfiltered,
+            host_ports: &reserved.host_ports.plan(&reserved.leases),
+            guard: reserved.guarded.guard(),
+            station: station.as_ref(),
+        };
+        PodRules::new(&self.owner(), &uses)
     }
 
     /// Whether ADD may have made a link for what the pod sends.
@@ -223,7 +234,8 @@ impl Registry {
         Self::create_at(Path::new(ATTACHMENTS))
     }
 
-    fn open_at(path: &Path) -> Result<Option<Self>, RecordError> {
+    /// Opens a directory of records; `None` where it is not there.
+    pub(crate) fn open_at(path: &Path) -> Result<Option<Self>, RecordError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let dir = match nix::fcntl::open(path, flags, Mode::empty()) {
             Ok(dir) => File::from(dir),
@@ -238,7 +250,8 @@ impl Registry {
         Ok(Some(Self { dir: dir.into(), path: path.to_owned() }))
     }
 
-    fn create_at(path: &Path) -> Result<Self, RecordError> {
+    /// Opens a directory of records and makes it where it is missing.
+    pub(crate) fn create_at(path: &Path) -> Result<Self, RecordError> {
         if let Some(registry) = Self::open_at(path)? {
             return Ok(registry);
         }
@@ -437,6 +450,7 @@ mod tests {
             masqueraded: false,
             unfiltered: Vec::new(),
             host_ports: PortMappings::default(),
+            guarded: Guarded::default(),
             bandwidth: Bandwidth::default(),
         };
         let new = record().holding(reserved);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::configs::{alone, chain, network};
 use super::state;
-use crate::host_ports::Server;
+use crate::server::Server;
 
 pub(super) fn ports_lead_to_the_pod(maker: Maker, backend: &str) -> Outcome {
     let other = OtherNode::create(Family::V4)?;

@@ -14,10 +14,11 @@ use podnet_netns_tests::{ensure, ensure_eq, reply, seccomp, tools};
 use serde_json::{Value, json};
 
 use super::{
-    Backend, Server, a_port_is_one_pods, del_needs_no_ports, every_way_in, gc_takes_rules_alone,
+    Backend, a_port_is_one_pods, del_needs_no_ports, every_way_in, gc_takes_rules_alone,
     loopback_is_closed_to_neighbours, network_by, port, record, settle_ports,
 };
 use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS};
+use crate::server::Server;
 use crate::table::{self, Scene, Test};
 
 pub(super) fn cases() -> Vec<Case> {

@@ -52,5 +52,6 @@ pub(crate) fn ensure(name: &str, value: &str) -> Result<(), SysctlError> {
 
 /// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`.
 pub(crate) fn has_ipv6() -> bool {
-    Path::new("/proc/sys/net/ipv6").exists()
+    // In doubt it has: what is asked of IPv6 then fails, instead of being left out.
+    Path::new("/proc/sys/net/ipv6").try_exists().unwrap_or(true)
 }

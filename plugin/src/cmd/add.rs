@@ -14,7 +14,7 @@ use podnet_datapath::{
     promiscuity_is_no_hairpin, remove,
 };
 
-use super::{open_sandbox, owner, pod_link, taken, translated};
+use super::{open_sandbox, owner, pod_link, pod_of, taken, translated};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
@@ -41,8 +41,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         settings,
         is_undone: Cell::new(true),
     };
-    let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
-    let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
+    let record = Record::new(&job.owner, netns, pod_of(&args), &attachment.network.config);
     warn_of_promiscuity(job.settings.kubenet.hairpin);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
@@ -100,6 +99,7 @@ impl Job<'_> {
             masqueraded: kubenet.ip_masq,
             unfiltered: kubenet::unfiltered(&kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
+            guarded: kubenet::guarded(&kubenet, &self.owner, &grant.leases),
             bandwidth: kubenet.bandwidth.clone(),
         });
         let rules = record.rules();
@@ -171,7 +171,8 @@ fn warn_of_promiscuity(hairpin: Hairpin) {
     }
 }
 
-fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
+/// Writes the record of a new attachment; a second ADD ends here.
+pub(crate) fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
     registry.claim(owner.id(), record).map_err(|error| match error {
         RecordError::Exists(_) => Error::exists(owner),
         error => error.into(),

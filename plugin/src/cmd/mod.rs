@@ -12,8 +12,10 @@ pub(crate) use check::Answered;
 
 use std::io::Read;
 
+pub(crate) use add::claim;
+
 use podnet_cni::{
-    Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
+    Args, Attachment, Environment, Network, Request, RequestError, Version, VersionError, VersionReply,
 };
 use podnet_datapath::{LinkName, Netns, Owner};
 
@@ -132,6 +134,12 @@ pub(crate) fn pod_link(attachment: &Attachment) -> Result<LinkName, Error> {
 pub(crate) fn owner(attachment: &Attachment) -> Owner {
     let key = attachment.key();
     Owner::new(key.network, key.container_id, key.ifname)
+}
+
+/// The pod as people name it, where the runtime says it.
+pub(crate) fn pod_of(args: &Args) -> Option<String> {
+    let (namespace, name) = args.pod_namespace.as_ref().zip(args.pod_name.as_ref())?;
+    Some(format!("{namespace}/{name}"))
 }
 
 /// Opens the pod's namespace and makes sure that it is not the node's own: a recycled path once cost a host its

@@ -7,8 +7,8 @@ mod conf;
 
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
-    Veth, VlanLink, Vlans,
+    self as datapath, Applied, Families, Guard, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port,
+    Promiscuity, Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
@@ -115,6 +115,7 @@ impl Bridge {
             ip_masq: false,
             host_ports: PortMappings::default(),
             bandwidth: Bandwidth::default(),
+            guard: Guard::default(),
             mac: self.mac,
         }
     }

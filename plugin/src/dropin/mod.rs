@@ -3,6 +3,7 @@
 //!
 //! Each takes that plugin's configuration and gives its results. What it leaves in the kernel and on disk, that plugin's
 //! DEL removes, and the other way round, so that a node is switched by links alone, with its pods alive.
+//! `podnet-ipam` takes the place of azure-ipam, but for podnet-ipamd.
 
 mod bandwidth;
 mod bridge;
@@ -10,6 +11,7 @@ mod fixed;
 mod host_local;
 mod interface;
 mod loopback;
+mod podnet_ipam;
 mod portmap;
 mod ptp;
 
@@ -23,7 +25,7 @@ use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
 
 /// The plugins by their names.
-const PLUGINS: [&dyn Plugin; 7] = [
+const PLUGINS: [&dyn Plugin; 8] = [
     &interface::Plugin::<bridge::Bridge>::NEW,
     &interface::Plugin::<ptp::Ptp>::NEW,
     &loopback::Loopback,
@@ -31,6 +33,7 @@ const PLUGINS: [&dyn Plugin; 7] = [
     &fixed::Static,
     &portmap::Portmap,
     &bandwidth::Limiter,
+    &podnet_ipam::PodnetIpam,
 ];
 
 /// The plugin that the program is called by the name of; none for `podnet` and every name unknown.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, HostPorts, LinkName, LinkPrefix,
+    self as datapath, Applied, Bridge, Families, Forwarding, Guard, HostEnd, HostPorts, LinkName, LinkPrefix,
     Masquerade, Owner, PodNetwork, Shaping, Veth,
 };
 use serde::Deserialize;
@@ -65,6 +65,7 @@ impl Kind for Ptp {
             routes: leases.iter().flat_map(through_host).chain(rest).collect(),
             forwarding: Forwarding { ipv4: families.ipv4, ipv6: families.ipv6 },
             masquerade: Masquerade::No,
+            guard: Guard::default(),
             checks_sender: false,
             unfiltered: Families::default(),
             host_ports: HostPorts::default(),

@@ -55,6 +55,12 @@ pub(crate) enum GrantError {
         /// The address.
         address: IpNet,
     },
+    /// A bridge holds the gateway's address, and the source of addresses names none.
+    #[error("address {address} has no gateway, which the bridge would hold: the bridge datapath needs one")]
+    GatewayAbsent {
+        /// The address.
+        address: IpNet,
+    },
     /// A next hop of another family than the destination's.
     #[error("the route to {dst} goes through {gateway}, which is of another address family")]
     RouteFamily {

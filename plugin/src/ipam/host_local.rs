@@ -158,7 +158,8 @@ pub(super) fn has_any(owner: &Owner, data_dir: &Path) -> bool {
     find().is_ok_and(|addresses| !addresses.is_empty())
 }
 
-fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
+/// The addresses alone.
+pub(super) fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
     leases.iter().map(|lease| lease.address.addr()).collect()
 }
 

@@ -4,15 +4,15 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use podnet_cni::Network;
 use podnet_cni::json::{decode, member};
+use podnet_cni::{Args, Network};
 use podnet_datapath::Owner;
 use podnet_host_local::{DEFAULT_DATA_DIR, ReservationOwner, Store};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Delegate, MEMBER, host_local};
+use super::{Daemon, Delegate, Kind, MEMBER, Style, host_local};
 use crate::error::{Error, chain};
 use crate::record::{Record, Reserved};
 
@@ -45,7 +45,10 @@ pub(crate) fn release(owner: &Owner, record: Option<&Record>, network: &Network)
     match source.r#type.as_str() {
         "" | "host-local" => release_recorded(owner, record, &source, network),
         "static" => Vec::new(),
-        name => delegate_del(name, owner, config, network),
+        name => match Kind::named(name) {
+            Some(kind) => daemon_release(kind, owner, record, network).err().into_iter().collect(),
+            None => delegate_del(name, owner, config, network),
+        },
     }
 }
 
@@ -69,6 +72,18 @@ fn release_recorded(
     let mut dirs = vec![source.data_dir(), Source::of(&network.config).data_dir()];
     dirs.dedup();
     dirs.iter().filter_map(|dir| host_local::release_found(owner, dir).err()).collect()
+}
+
+/// By the daemon's place in the configuration of ADD, or of this call where that one is not known.
+fn daemon_release(
+    kind: Kind,
+    owner: &Owner,
+    record: Option<&Record>,
+    network: &Network,
+) -> Result<(), Error> {
+    let config = record.map_or(&network.config, |record| &record.config);
+    let daemon = Daemon::of_config(config, Some(kind), Style::Interface, &Args::default())?;
+    Ok(daemon.for_pod(record).release(owner)?)
 }
 
 /// DEL of an executed plugin: as ADD was called, and where that fails as the runtime calls now, for whoever mended `ipam`.
@@ -106,6 +121,9 @@ pub(crate) fn collect(
     match source.r#type.as_str() {
         "" | "host-local" => {}
         "static" => return Vec::new(),
+        // A daemon's pool is shared by networks, and its contract does not name them: only what has a record is known
+        // to be of this one.
+        name if Kind::named(name).is_some() => return Vec::new(),
         name => {
             let delegate = Delegate::named(name, &network.config, network.text.clone(), network);
             let collected = delegate.map_err(Error::from).and_then(|delegate| Ok(delegate.gc()?));

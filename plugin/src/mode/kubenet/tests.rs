@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use podnet_datapath::Guard;
+
 use super::*;
 use crate::bandwidth::Bandwidth;
 use crate::host_ports::PortMappings;
@@ -23,6 +25,7 @@ fn config() -> Kubenet {
         ip_masq: false,
         host_ports: PortMappings::default(),
         bandwidth: Bandwidth::default(),
+        guard: Guard::default(),
         mac: None,
     }
 }
