@@ -91,16 +91,21 @@ impl Listing {
 
     /// The transaction that puts the table in place of whatever has its name.
     pub fn to_script(&self, family: Family) -> String {
-        let mut script = removal(family);
+        removal(family) + &self.text()
+    }
+
+    /// The table in nft's language, a statement a line.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
         for line in &self.lines {
             // Writing to a String cannot fail.
-            let _infallible = writeln!(script, "{line}");
+            let _infallible = writeln!(text, "{line}");
             if line == "flags interval" && !self.elements.is_empty() {
                 let elements: Vec<&str> = self.elements.iter().map(String::as_str).collect();
-                let _infallible = writeln!(script, "elements = {{ {} }}", elements.join(", "));
+                let _infallible = writeln!(text, "elements = {{ {} }}", elements.join(", "));
             }
         }
-        script
+        text
     }
 
     /// The ranges that keep a pod's address. None: the set holds something else.
