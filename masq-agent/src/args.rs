@@ -148,32 +148,18 @@ impl Reader {
             _ => None,
         };
         if let Some(switch) = switch {
-            *switch = boolean(flag, value)?;
+            *switch = boolean(flag, value.as_deref())?;
             return Ok(());
         }
         if KLOG_SWITCHES.contains(&flag) {
-            return boolean(flag, value).map(drop);
+            return boolean(flag, value.as_deref()).map(drop);
         }
-        if !self.takes_value(flag) {
+        if !takes_value(flag) {
             return Err(ArgsError::Unknown { flag: flag.to_owned() });
         }
         let value =
             value.or_else(|| rest.next()).ok_or_else(|| ArgsError::NoValue { flag: flag.to_owned() })?;
         self.value(flag, value)
-    }
-
-    fn takes_value(&self, flag: &str) -> bool {
-        const OWN: [&str; 8] = [
-            "masq-chain",
-            "to-ports",
-            "resync-interval",
-            "backend",
-            "config-dir",
-            "metrics-address",
-            "output",
-            "v",
-        ];
-        OWN.contains(&flag) || KLOG_VALUES.contains(&flag)
     }
 
     fn value(&mut self, flag: &str, value: String) -> Result<(), ArgsError> {
@@ -222,9 +208,23 @@ impl Reader {
     }
 }
 
+fn takes_value(flag: &str) -> bool {
+    const OWN: [&str; 8] = [
+        "masq-chain",
+        "to-ports",
+        "resync-interval",
+        "backend",
+        "config-dir",
+        "metrics-address",
+        "output",
+        "v",
+    ];
+    OWN.contains(&flag) || KLOG_VALUES.contains(&flag)
+}
+
 /// By the words that Go's `strconv.ParseBool` takes.
-fn boolean(flag: &str, value: Option<String>) -> Result<bool, ArgsError> {
-    match value.as_deref() {
+fn boolean(flag: &str, value: Option<&str>) -> Result<bool, ArgsError> {
+    match value {
         None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
         Some(other) => {
@@ -249,7 +249,7 @@ mod tests {
         assert!(
             args.settings.style.random_fully && !args.settings.ipv6 && !args.settings.all_reserved_ranges
         );
-        assert_eq!(args.settings.resync_interval, Duration::from_secs(60));
+        assert_eq!(args.settings.resync_interval, Duration::from_mins(1));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Outcome {
 }
 
 /// How a command ends that could not do everything.
-fn exit_of(errors: &[FirewallError]) -> Exit {
+pub(crate) fn exit_of(errors: &[FirewallError]) -> Exit {
     let is_foreign = |error: &FirewallError| matches!(error, FirewallError::ForeignChain { .. });
     let is_lack = |error: &FirewallError| matches!(error, FirewallError::Exec { source, .. } if source.is_lack_of_backend());
     if errors.iter().any(is_foreign) {

@@ -9,6 +9,7 @@
 //! What is decided from data is decided in `podnet-masq-rules`; here are the files, the programs, the notifications and
 //! the commands.
 
+mod agent;
 mod args;
 mod cmd;
 mod configuration;
@@ -76,9 +77,10 @@ fn execute(args: Args) -> Exit {
 
 /// The one place that writes to stdout and, logs aside, to stderr.
 fn print(outcome: &Outcome) -> Exit {
-    let errors: String = outcome.errors.iter().map(|error| format!("podnet-masq-agent: {error}\n")).collect();
     // A reader that is gone needs no text.
     std::io::stdout().write_all(outcome.text.as_bytes()).ok();
-    std::io::stderr().write_all(errors.as_bytes()).ok();
+    for error in &outcome.errors {
+        writeln!(std::io::stderr(), "podnet-masq-agent: {error}").ok();
+    }
     outcome.exit
 }

@@ -1,4 +1,4 @@
-//! Word of changes to nf_tables, from the kernel's multicast group `NFNLGRP_NFTABLES`.
+//! Word of changes to `nf_tables`, from the kernel's multicast group `NFNLGRP_NFTABLES`.
 //!
 //! Every change of the namespace is told, each rule for itself; only those that concern the agent's rules wake it up. What
 //! was lost because too much came at once counts as a change of everything.

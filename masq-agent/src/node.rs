@@ -30,7 +30,7 @@ pub(crate) struct Start {
 
 impl Node {
     /// Finds the places.
-    pub(crate) fn new(mut settings: Settings, now: Instant) -> Result<Start, DetectError> {
+    pub(crate) fn start(mut settings: Settings, now: Instant) -> Result<Start, DetectError> {
         let Places { chosen, because, others, notifies, version } =
             detect::detect(settings.backend, &settings.chain)?;
         let no_random_fully = settings.style.random_fully

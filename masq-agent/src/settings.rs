@@ -7,6 +7,10 @@ use std::time::Duration;
 use podnet_masq_rules::{ChainName, Family, Style};
 
 /// The flags, each with its default.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and no two make a state"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// `--masq-chain`
@@ -38,7 +42,7 @@ pub(crate) struct Settings {
 pub(crate) enum Choice {
     /// As the node's other rules.
     Auto,
-    /// iptables over nf_tables.
+    /// iptables over `nf_tables`.
     IptablesNft,
     /// iptables over the older tables.
     IptablesLegacy,

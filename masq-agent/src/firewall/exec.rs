@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn failures_say_what_the_program_said() {
-        let fail = |says: &str| run("sh", &["-c", &format!("echo '{says}' >&2; exit 4")], "").unwrap_err();
+        let fail = |says: &str| run("sh", &["-c", "cat >&2; exit 4"], says).unwrap_err();
         assert_eq!(fail("Another app is currently holding the xtables lock.").kind(), "lock");
         assert!(fail("iptables: can't initialize iptables table `nat'").is_lack_of_backend());
         assert!(fail("line 3 failed").to_string().contains("line 3 failed"));

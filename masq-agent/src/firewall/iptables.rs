@@ -18,7 +18,7 @@ const WAIT: &str = "5";
 /// A flavour of iptables: whose rules of the kernel it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flavour {
-    /// nf_tables.
+    /// `nf_tables`.
     Nft,
     /// The older tables.
     Legacy,

@@ -18,7 +18,7 @@ const NFT: &str = "nft";
 pub(crate) struct Nftables;
 
 impl Nftables {
-    /// Whether nft is there, and the kernel knows nf_tables.
+    /// Whether nft is there, and the kernel knows `nf_tables`.
     pub(crate) fn probe() -> Result<(), ExecError> {
         exec::run(NFT, &["list", "tables"], "").map(drop)
     }

@@ -13,7 +13,7 @@ fn execute(table: &Table, change: &Change, chain: &ChainName) -> Table {
         let words = words::split(line).unwrap();
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [declared, "-", _] if declared.strip_prefix(':') == Some(chain.as_str()) => {
-                table.chain = Some(Vec::new())
+                table.chain = Some(Vec::new());
             }
             ["-X", name] => {
                 assert_eq!(*name, chain.as_str());
@@ -34,7 +34,7 @@ fn execute(table: &Table, change: &Change, chain: &ChainName) -> Table {
             }
             ["-A", "POSTROUTING", ..] => table.postrouting.push(words[2..].to_vec()),
             ["-A", name, ..] if *name == chain.as_str() => {
-                table.chain.as_mut().unwrap().push(words[2..].to_vec())
+                table.chain.as_mut().unwrap().push(words[2..].to_vec());
             }
             other => panic!("{other:?}"),
         }
@@ -48,8 +48,13 @@ fn wanted() -> RuleSet {
 }
 
 fn printed(wanted: &RuleSet) -> String {
-    let rules: String = wanted.rules().iter().map(|rule| format!("-A {} {rule}\n", wanted.chain)).collect();
-    format!("-P POSTROUTING ACCEPT\n-N {}\n-A POSTROUTING {}\n{rules}", wanted.chain, wanted.jump())
+    let rules: Vec<_> = wanted.rules().iter().map(|rule| format!("-A {} {rule}\n", wanted.chain)).collect();
+    format!(
+        "-P POSTROUTING ACCEPT\n-N {}\n-A POSTROUTING {}\n{}",
+        wanted.chain,
+        wanted.jump(),
+        rules.concat()
+    )
 }
 
 const MASQUERADE: &str = "-s 10.1.0.0/16 -j MASQUERADE";

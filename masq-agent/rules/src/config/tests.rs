@@ -28,7 +28,7 @@ fn yaml_and_json_say_the_same() {
     let json = "{\n\t\"nonMasqueradeCIDRs\": [\"10.1.0.0/16\", \"fd00::/8\"],\n\t\"masqLinkLocal\": true,\n\
                 \t\"resyncInterval\": \"\\u0035\\u006d\"}";
     assert_eq!(file(yaml), file(json));
-    assert_eq!(file(yaml).resync_interval, Some(std::time::Duration::from_secs(300)));
+    assert_eq!(file(yaml).resync_interval, Some(std::time::Duration::from_mins(5)));
 }
 
 #[test]
@@ -198,10 +198,16 @@ proptest! {
         let mut text = format!("masqLinkLocal: {}\nmasqLinkLocalIPv6: {}\n", wanted.masq_link_local, wanted.masq_link_local_ipv6);
         if let Listed::Ranges(ranges) = &wanted.listed {
             let items: Vec<_> = ranges.iter().map(|range| format!("\"{range}\"")).collect();
-            text += &format!("nonMasqueradeCIDRs: [{}]\n", items.join(", "));
+            text.push_str("nonMasqueradeCIDRs: [");
+            text.push_str(&items.join(", "));
+            text.push_str("]
+");
         }
         if let Some(interval) = wanted.resync_interval {
-            text += &format!("resyncInterval: {}s\n", interval.as_secs());
+            text.push_str("resyncInterval: ");
+            text.push_str(&interval.as_secs().to_string());
+            text.push_str("s
+");
         }
         prop_assert_eq!(file(&text), wanted);
     }
