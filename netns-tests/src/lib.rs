@@ -9,6 +9,7 @@
 pub mod cnitool;
 pub mod failure;
 pub mod harness;
+pub mod masq;
 pub mod netns;
 pub mod network;
 pub mod node;

@@ -11,6 +11,11 @@ pub fn podnet() -> Result<PathBuf, Failure> {
     located("PODNET_BIN", "release/podnet")
 }
 
+/// The ip-masq agent (`MASQ_AGENT_BIN`).
+pub fn masq_agent() -> Result<PathBuf, Failure> {
+    located("MASQ_AGENT_BIN", "release/podnet-masq-agent")
+}
+
 /// The floor program (`FLOOR_BIN`).
 pub fn floor() -> Result<PathBuf, Failure> {
     located("FLOOR_BIN", &format!("{}-unknown-linux-musl/release/floor", env::consts::ARCH))

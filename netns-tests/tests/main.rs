@@ -15,6 +15,9 @@ mod hairpin;
 mod host_ports;
 mod ipam;
 mod look;
+mod masq_life;
+mod masq_repair;
+mod masq_rules;
 mod results;
 mod scale;
 mod table;
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        masq_rules::cases(),
+        masq_repair::cases(),
+        masq_life::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

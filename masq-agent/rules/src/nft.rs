@@ -9,7 +9,11 @@
 //!          masquerade fully-random } }
 //! ```
 //!
-//! The table is replaced as a whole, in one transaction. It is compared line by line with what `nft list table` prints.
+//! It is compared line by line with what `nft list table` prints. Where only ranges differ, one transaction takes out and
+//! puts in those that do: a range that stays is found at every moment. Anything else is replaced as a whole table, in one
+//! transaction, too; but between the two generations of a new set the kernel may look into it too early.
+//!
+//! Every address is the two halves of them all: an interval has an end.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -34,8 +38,7 @@ impl Listing {
     /// What the table has to be.
     pub fn of(wanted: &RuleSet) -> Self {
         let (family, address) = (word(wanted.family), address_type(wanted.family));
-        let ranges = joined(&wanted.ranges);
-        let exempts_all = ranges.iter().any(|range| range.prefix_len() == 0);
+        let elements = elements(&wanted.ranges);
         let mut lines = vec![
             format!("table {family} {TABLE} {{"),
             "comment \"podnet-masq schema 1\"".to_owned(),
@@ -46,13 +49,8 @@ impl Listing {
             "chain postrouting {".to_owned(),
             "type nat hook postrouting priority srcnat; policy accept;".to_owned(),
             "fib daddr type local return".to_owned(),
+            format!("{family} daddr @ranges return"),
         ];
-        if exempts_all {
-            // No interval holds the last address of all.
-            lines.push("return".to_owned());
-        } else {
-            lines.push(format!("{family} daddr @ranges return"));
-        }
         let fully = if wanted.style.random_fully { " fully-random" } else { "" };
         for protocol in PROTOCOLS {
             for (interval, left) in wanted.style.ports.shares() {
@@ -63,7 +61,6 @@ impl Listing {
             }
         }
         lines.extend([format!("masquerade{fully}"), "}".to_owned(), "}".to_owned()]);
-        let elements = if exempts_all { BTreeSet::new() } else { ranges.iter().map(element).collect() };
         Self { lines, elements }
     }
 
@@ -89,9 +86,22 @@ impl Listing {
         listing
     }
 
-    /// The transaction that puts the table in place of whatever has its name.
-    pub fn to_script(&self, family: Family) -> String {
-        removal(family) + &self.text()
+    /// The transaction that makes this listing of the one found, or of no table.
+    pub fn to_script(&self, family: Family, found: Option<&Self>) -> String {
+        // Elements that are no ranges could be anything: no text of theirs enters a script.
+        let is_like = |found: &&Self| found.lines == self.lines && found.ranges(family).is_some();
+        let Some(found) = found.filter(is_like) else {
+            return removal(family) + &self.text();
+        };
+        let alone = |these: &Self, others: &Self| -> Vec<String> {
+            these.elements.difference(&others.elements).cloned().collect()
+        };
+        let verbs = [("delete", alone(found, self)), ("add", alone(self, found))];
+        let statements =
+            verbs.into_iter().filter(|(_, elements)| !elements.is_empty()).map(|(verb, elements)| {
+                format!("{verb} element {} {TABLE} ranges {{ {} }}\n", word(family), elements.join(", "))
+            });
+        statements.collect()
     }
 
     /// The table in nft's language, a statement a line.
@@ -110,10 +120,9 @@ impl Listing {
 
     /// The ranges that keep a pod's address. None: the set holds something else.
     pub fn ranges(&self, family: Family) -> Option<Vec<IpNet>> {
-        if self.lines.iter().any(|line| line == "return") {
-            return Some(vec![family.every_address()]);
-        }
-        self.elements.iter().map(|element| range(element)).collect()
+        let ranges: Option<Vec<IpNet>> = self.elements.iter().map(|element| range(element)).collect();
+        // The halves of all addresses are one range again.
+        ranges.map(|ranges| joined(&ranges)).filter(|ranges| ranges.iter().all(|range| family.has(range)))
     }
 }
 
@@ -141,6 +150,14 @@ fn address_type(family: Family) -> &'static str {
 /// An interval set takes no range that overlaps another.
 fn joined(ranges: &[IpNet]) -> Vec<IpNet> {
     IpNet::aggregate(&ranges.to_vec())
+}
+
+/// Ranges as elements.
+fn elements(ranges: &[IpNet]) -> BTreeSet<String> {
+    let halves = |range: IpNet| -> Vec<IpNet> {
+        if range.prefix_len() > 0 { vec![range] } else { range.subnets(1).into_iter().flatten().collect() }
+    };
+    joined(ranges).into_iter().flat_map(halves).map(|range| element(&range)).collect()
 }
 
 /// A range as nft prints it: a single address without its length.
@@ -203,15 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_a_rule_and_no_element() {
+    fn every_address_is_its_halves() {
         let wanted = Listing::of(&rule_set(&["0.0.0.0/0", "10.0.0.0/8"], Family::V4, ""));
-        assert!(wanted.elements.is_empty());
+        assert_eq!(wanted.elements, ["0.0.0.0/1".to_owned(), "128.0.0.0/1".to_owned()].into());
         assert_eq!(wanted.ranges(Family::V4), Some(vec!["0.0.0.0/0".parse().unwrap()]));
     }
 
     #[test]
+    fn ranges_that_stay_are_not_touched() {
+        let found = Listing::of(&rule_set(&["10.0.0.0/8", "1.0.0.0/8"], Family::V4, ""));
+        let wanted = Listing::of(&rule_set(&["10.0.0.0/8", "2.0.0.0/8"], Family::V4, ""));
+        let script = "delete element ip podnet-masq ranges { 1.0.0.0/8 }\nadd element ip podnet-masq ranges { 2.0.0.0/8 }\n";
+        assert_eq!(wanted.to_script(Family::V4, Some(&found)), script);
+        let other_rules = Listing::of(&rule_set(&["10.0.0.0/8"], Family::V4, "5"));
+        assert!(wanted.to_script(Family::V4, Some(&other_rules)).starts_with(&removal(Family::V4)));
+    }
+
+    #[test]
     fn ports_are_shared_by_size() {
-        let script = Listing::of(&rule_set(&[], Family::V6, "1-10,50")).to_script(Family::V6);
+        let script = Listing::of(&rule_set(&[], Family::V6, "1-10,50")).to_script(Family::V6, None);
         assert!(
             script.contains("meta l4proto tcp numgen random mod 11 < 10 masquerade to :1-10 fully-random\n"),
             "{script}"
@@ -233,7 +260,7 @@ mod tests {
             let policy = Policy { ranges: nets.clone(), ..Policy::defaults(false) };
             let wanted = RuleSet::of(&policy, Family::V4, ChainName::default(), Style::default());
             let listing = Listing::of(&wanted);
-            let script = listing.to_script(Family::V4);
+            let script = listing.to_script(Family::V4, None);
             let printed = script.strip_prefix(&removal(Family::V4)).unwrap();
             prop_assert_eq!(&Listing::parse(printed), &listing);
             // The same addresses, whatever was joined.

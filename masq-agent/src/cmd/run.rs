@@ -7,10 +7,12 @@
 //! ```
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use podnet_daemon_kit::operations::Operations;
 use podnet_daemon_kit::signals::{Signal, Signals};
+use podnet_daemon_kit::stop::Stop;
 use podnet_daemon_kit::watch::DirectoryWatch;
 use podnet_daemon_kit::{Chain, stop};
 use podnet_masq_rules::Family;
@@ -79,17 +81,8 @@ async fn keep(settings: Settings) -> Result<Exit, RunError> {
 
     let mut agent = Agent::new(node, resync);
     let (stopper, stop) = stop::channel();
-    if let Some(address) = metrics_address.filter(|_| !once) {
-        match TcpListener::bind(address).await {
-            Ok(listener) => {
-                let operations = Operations {
-                    registry: agent.metrics.registry().into(),
-                    readiness: agent.readiness.subscribe(),
-                };
-                tokio::spawn(operations.serve(listener, stop));
-            }
-            Err(error) => tracing::error!(%error, "metrics and health cannot be served on {address}"),
-        }
+    if !once {
+        serve(&agent, metrics_address, stop).await;
     }
     agent.configure().await?;
     agent.round(None, Cause::Configuration).await?;
@@ -102,19 +95,33 @@ async fn keep(settings: Settings) -> Result<Exit, RunError> {
         match next(&mut signals, &mut files, &mut monitor, agent.next_look()).await {
             Event::Stop => break,
             Event::Files => {
+                settle(&mut files).await;
                 agent.configure().await?;
                 agent.round(None, Cause::Configuration).await?;
             }
             Event::Rules(families) => agent.round(Some(families), Cause::Check).await?,
             Event::Time => {
-                agent.configure().await?;
-                agent.round(None, Cause::Check).await?;
+                let cause = if agent.configure().await? { Cause::Configuration } else { Cause::Check };
+                agent.round(None, cause).await?;
             }
         }
     }
     tracing::info!("told to end: the rules stay; `podnet-masq-agent cleanup` removes them");
     stopper.stop().await;
     Ok(Exit::Done)
+}
+
+/// Serves metrics and health. The rules matter more: without the address the agent goes on, and its probes tell.
+async fn serve(agent: &Agent, address: Option<SocketAddr>, stop: Stop) {
+    let Some(address) = address else { return };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            let registry = agent.metrics.registry().into();
+            let operations = Operations { registry, readiness: agent.readiness.subscribe() };
+            tokio::spawn(operations.serve(listener, stop));
+        }
+        Err(error) => tracing::error!(%error, "metrics and health cannot be served on {address}"),
+    }
 }
 
 async fn next(
@@ -148,18 +155,19 @@ async fn next(
     }
 }
 
-/// Waits for a change of the files, and then for an end of the changes.
 async fn changed_files(files: &mut Option<DirectoryWatch>) -> io::Result<()> {
-    let Some(files) = files else { return std::future::pending().await };
-    files.changed().await?;
-    let end = Instant::now() + QUIET_AT_MOST;
-    while Instant::now() < end {
-        match timeout(QUIET, files.changed()).await {
-            Ok(changed) => changed?,
-            Err(_quiet) => break,
-        }
+    match files {
+        Some(files) => files.changed().await,
+        None => std::future::pending().await,
     }
-    Ok(())
+}
+
+/// Waits for an end of the changes. Not part of the choice between events: one that is given up has lost its change.
+async fn settle(files: &mut Option<DirectoryWatch>) {
+    let end = Instant::now() + QUIET_AT_MOST;
+    while Instant::now() < end
+        && timeout(QUIET, changed_files(files)).await.is_ok_and(|changed| changed.is_ok())
+    {}
 }
 
 async fn changed_rules(monitor: &mut Option<Monitor>) -> io::Result<Vec<Family>> {

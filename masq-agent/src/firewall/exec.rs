@@ -1,8 +1,10 @@
 //! The one place that runs programs: with their input given, and their failure classified.
 
-use std::io::{self, Write as _};
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
+use std::process::{Command, Output};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// Why a program did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +15,7 @@ pub(crate) enum ExecError {
         /// Its name.
         program: String,
     },
-    /// It could not be started, or its pipes broke.
+    /// It could not be started.
     #[error("cannot run {program}")]
     Start {
         /// Its name.
@@ -97,26 +99,29 @@ impl ExecError {
 }
 
 /// Runs a program to its end and gives what it printed; a failure holds what it complained about.
+///
+/// The input is complete before the program starts: whenever this process is killed, no half of a script is carried out.
 pub(crate) fn run(program: &str, args: &[&str], input: &str) -> Result<String, ExecError> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the rules of iptables and nft are written by their own programs"
     )]
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| ExecError::of_start(program, error))?;
-    let stdin = child.stdin.take();
-    // Written beside the reading, so that no pipe fills up. A program that ends early says why itself.
-    let output = thread::scope(|scope| {
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input.as_bytes())));
-        child.wait_with_output()
-    });
-    let output = output.map_err(|source| ExecError::Start { program: program.to_owned(), source })?;
+    let output = file_of(input).and_then(|file| command.args(args).stdin(file).output());
+    let output = output.map_err(|error| ExecError::of_start(program, error))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(ExecError::of_output(program, &output))
     }
+}
+
+/// A file in memory, to be read from its beginning.
+fn file_of(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"rules", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Firewall for Fake {
         kernel.commits += 1;
         if kernel.failures > 0 {
             kernel.failures -= 1;
-            let source = ExecError::Locked { program: "fake".into(), says: "held".into() };
+            let source = ExecError::Failed { program: "fake".into(), status: "1".into(), says: "no".into() };
             return Err(FirewallError::Exec { family, doing: "write", source });
         }
         if script.is_empty() {

@@ -14,8 +14,11 @@ use super::{Firewall, FirewallError, Pending};
 const NFT: &str = "nft";
 
 /// The tables `ip podnet-masq` and `ip6 podnet-masq`.
-#[derive(Debug)]
-pub(crate) struct Nftables;
+#[derive(Debug, Default)]
+pub(crate) struct Nftables {
+    /// A change of single elements was refused: the next one replaces the table.
+    is_to_be_replaced: bool,
+}
 
 impl Nftables {
     /// Whether nft is there, and the kernel knows `nf_tables`.
@@ -40,12 +43,14 @@ impl Firewall for Nftables {
 
     fn look(&mut self, wanted: &RuleSet) -> Result<Pending, FirewallError> {
         let listing = Listing::of(wanted);
-        let reason = match Self::listed(wanted.family)? {
-            Some(text) if Listing::parse(&text) == listing => return Ok(Pending::default()),
+        let found = Self::listed(wanted.family)?.map(|text| Listing::parse(&text));
+        let reason = match &found {
+            Some(found) if *found == listing => return Ok(Pending::default()),
             Some(_) => "table different",
             None => "table missing",
         };
-        Ok(Pending { reasons: vec![reason], script: listing.to_script(wanted.family), others: Vec::new() })
+        let script = listing.to_script(wanted.family, found.as_ref().filter(|_| !self.is_to_be_replaced));
+        Ok(Pending { reasons: vec![reason], script, others: Vec::new() })
     }
 
     fn look_for_removal(&mut self, family: Family, _chain: &ChainName) -> Result<Pending, FirewallError> {
