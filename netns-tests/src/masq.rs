@@ -286,7 +286,7 @@ impl Cluster {
     pub fn seen_from(&self, target: &str) -> Result<Seen, Failure> {
         let address: IpAddr = target.parse()?;
         let seen = probe::first_packet(self.pod(), self.other(), address)?;
-        if self.pod_addresses()?.contains(&seen) {
+        if pod_addresses()?.contains(&seen) {
             Ok(Seen::Pod)
         } else if self.other.masquerade_addresses()?.contains(&seen) {
             Ok(Seen::Node)
@@ -299,10 +299,10 @@ impl Cluster {
     pub fn inside(&self) -> Result<Vec<String>, Failure> {
         Ok(self.other.pod_addresses()?.iter().map(ToString::to_string).collect())
     }
+}
 
-    fn pod_addresses(&self) -> Result<Vec<IpAddr>, Failure> {
-        POD.iter().map(|address| Ok(bare(address).parse()?)).collect()
-    }
+fn pod_addresses() -> Result<Vec<IpAddr>, Failure> {
+    POD.iter().map(|address| Ok(bare(address).parse()?)).collect()
 }
 
 /// Whose address a packet carried.

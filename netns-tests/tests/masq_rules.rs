@@ -1,5 +1,6 @@
 //! The agent's rules against upstream's documented ones, character by character, and the traffic that they let through.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Failure, Outcome};
@@ -60,10 +61,13 @@ const JUMP: &str = "-A POSTROUTING -m comment --comment \"ip-masq-agent: ensure 
 fn documented(ranges: &[&str], masquerade: &str) -> String {
     let mut text = format!("{JUMP}\n");
     for range in ranges {
-        text.push_str(&format!("-A IP-MASQ-AGENT -d {range} {KEEP}\n"));
+        let _infallible = write!(text, "-A IP-MASQ-AGENT -d {range} {KEEP}\n");
     }
     text + &format!("-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE{masquerade}\n")
 }
+
+/// A file, flags, the ranges wanted of both families, and what is behind MASQUERADE.
+type Expectation<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [&'a str], &'a str);
 
 fn documented_rules(backend: Backend) -> Outcome {
     let mut config = ConfigMap::new()?;
@@ -85,7 +89,6 @@ fn documented_rules(backend: Backend) -> Outcome {
     let yaml = "nonMasqueradeCIDRs:\n- 10.9.0.0/16\n- fd00:9::/32\n- 10.1.2.3/32\n";
     let aks = "MasqLinkLocal: true\nmasqLinkLocalIPv6: true\nNonMasqueradeCIDRs: [10.244.0.0/16]\n";
     let random = " --random-fully";
-    type Expectation<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [&'a str], &'a str);
     let cases: [Expectation<'_>; 6] = [
         ("", &[], &all, &["fe80::/10"], random),
         ("", &["--random-fully=false"], &all, &["fe80::/10"], ""),
@@ -104,13 +107,14 @@ fn documented_rules(backend: Backend) -> Outcome {
     Flags::new(backend, &config).and(&["--to-ports=1024-29999,32768-65535"]).once()?;
     let mut wanted = format!("{JUMP}\n-A IP-MASQ-AGENT -d 169.254.0.0/16 {KEEP}\n-A IP-MASQ-AGENT {KEEP}\n");
     for protocol in ["tcp", "udp", "sctp"] {
-        wanted.push_str(&format!(
+        let _infallible = write!(
+            wanted,
             "-A IP-MASQ-AGENT -p {protocol} {COMMENT} -m statistic --mode random --probability 0.46929256292 -j \
              MASQUERADE --to-ports 1024-29999 --random-fully\n-A IP-MASQ-AGENT -p {protocol} {COMMENT} -j MASQUERADE \
              --to-ports 32768-65535 --random-fully\n"
-        ));
+        );
     }
-    wanted.push_str(&format!("-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE --random-fully\n"));
+    let _infallible = write!(wanted, "-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE --random-fully\n");
     ensure_eq!(backend.rules(false)?, wanted, "--to-ports");
     Ok(())
 }
@@ -165,14 +169,15 @@ fn among_ten_thousand_rules(backend: Backend) -> Outcome {
 pub(crate) fn services(rules: usize) -> String {
     let (mut chains, mut text) = (String::new(), String::new());
     for n in 0..rules / 2 {
-        chains.push_str(&format!(":KUBE-SVC-{n:016X} - [0:0]\n"));
-        text.push_str(&format!(
+        let _infallible = write!(chains, ":KUBE-SVC-{n:016X} - [0:0]\n");
+        let _infallible = write!(
+            text,
             "-A KUBE-SERVICES -d 10.96.{}.{}/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-{n:016X}\n-A KUBE-SVC-{n:016X} -p \
              tcp -m tcp -j DNAT --to-destination 10.244.9.{}:8080\n",
             n / 256,
             n % 256,
             n % 254 + 1
-        ));
+        );
     }
     format!(
         "*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-POSTROUTING - [0:0]\n{chains}-A PREROUTING -j KUBE-SERVICES\n\
