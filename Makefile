@@ -12,8 +12,12 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 
 PREFIX ?= /opt/cni
 DESTDIR ?=
+BIN     = $(DESTDIR)$(PREFIX)/bin
+LINKS   ?=
+DROPIN  := bridge ptp loopback host-local static portmap bandwidth
 
 export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
+export PODNET_IPAMD_BIN ?= $(CURDIR)/target/release/podnet-ipamd
 export FLOOR_BIN     ?= $(CURDIR)/$(OUT)/floor
 export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
 export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
@@ -21,12 +25,15 @@ export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
 
 .PHONY: build tools demo test bench lint install clean
 
-## build: the static binary, at target/release/podnet
+## build: the static binaries, at target/release/podnet and podnet-ipamd; each by itself, so that features do not mix
 build:
 	@netns-tests/install-tools build
 	cargo build --release --locked --target $(TARGET) -p podnet
-	@mkdir -p target/release && ln -sfn ../$(TARGET)/release/podnet target/release/podnet
-	@ls -lL target/release/podnet
+	cargo build --release --locked --target $(TARGET) -p podnet-ipamd
+	@mkdir -p target/release
+	@ln -sfn ../$(TARGET)/release/podnet target/release/podnet
+	@ln -sfn ../$(TARGET)/release/podnet-ipamd target/release/podnet-ipamd
+	@ls -lL target/release/podnet target/release/podnet-ipamd
 
 ## tools: what the tests and the demo use beside podnet (cnitool, the reference plugins, Debian packages)
 tools:
@@ -47,6 +54,7 @@ test: build tools
 ## bench: ratios to the reference plugins and to the kernel's floor, in one run
 bench: build tools target/floor.stamp
 	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(BENCH_FLAGS)
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-ipamd -- $(IPAMD_BENCH_FLAGS)
 
 ## lint: formatting, clippy, documentation, licences and bans
 lint:
@@ -56,11 +64,20 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 	$(TOOLS)/cargo-deny/bin/cargo-deny check licenses bans sources
 
-## install: the binary into $(PREFIX)/bin, by rename, so that a running kubelet never sees half a file
+## install: the binary into $(PREFIX)/bin, and a link to it for each name in LINKS, such as LINKS="bridge host-local":
+## called by that name, podnet is that plugin. All by rename, so that a running kubelet never sees half a file; a plugin
+## that was there stays as NAME.orig, to go back to.
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 target/release/podnet $(DESTDIR)$(PREFIX)/bin/.podnet.new
-	mv -f $(DESTDIR)$(PREFIX)/bin/.podnet.new $(DESTDIR)$(PREFIX)/bin/podnet
+	install -d $(BIN)
+	install -m 0755 $(PODNET_BIN) $(BIN)/.podnet.new
+	mv -fT $(BIN)/.podnet.new $(BIN)/podnet
+	@set -e; for name in $(LINKS); do \
+	    case " $(DROPIN) " in *" $$name "*) ;; *) echo "install: $$name is none of $(DROPIN)" >&2; exit 1;; esac; \
+	    if [ -f $(BIN)/$$name ] && [ ! -L $(BIN)/$$name ]; then ln -f $(BIN)/$$name $(BIN)/$$name.orig; fi; \
+	    ln -sfn podnet $(BIN)/.$$name.new; \
+	    mv -fT $(BIN)/.$$name.new $(BIN)/$$name; \
+	    echo "install: $(BIN)/$$name -> podnet"; \
+	done
 
 clean:
 	cargo clean

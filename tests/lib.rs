@@ -8,11 +8,13 @@
 //! machine, even if a program does not refuse what it should, and a test means the same for root and for everybody.
 
 mod failure;
+mod ipamd;
 mod program;
 mod reply;
 mod run;
 
 pub use failure::Failure;
+pub use ipamd::Ipamd;
 pub use program::{Program, in_ci, workspace};
 pub use reply::{CniError, Reply};
 pub use run::Run;

@@ -22,6 +22,11 @@ impl Program {
         Self::open("PODNET_BIN", "target/release/podnet", "", "build")
     }
 
+    /// The podnet-ipamd binary (`PODNET_IPAMD_BIN`).
+    pub fn ipamd() -> Result<Self, Failure> {
+        Self::open("PODNET_IPAMD_BIN", "target/release/podnet-ipamd", "", "build")
+    }
+
     /// The reference plugin `bridge` 1.9.1, in the folder `REFERENCE_BIN`.
     pub fn reference_bridge() -> Result<Self, Failure> {
         Self::open("REFERENCE_BIN", "target/tools/plugins-1.9.1", "bridge", "tools")

@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,13 @@ impl<'p> Run<'p> {
             command.uid(NOBODY).gid(NOBODY);
         }
         Self { program, command, stdin: Vec::new() }
+    }
+
+    /// Called by this name, or by a path that ends in it.
+    #[must_use]
+    pub fn called(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.command.arg0(name);
+        self
     }
 
     /// With one more argument.
@@ -101,13 +109,27 @@ impl<'p> Run<'p> {
         }
     }
 
+    /// Starts it and does not wait. It runs as the owner of `dir`, which becomes whoever runs these programs.
+    pub(crate) fn spawn_as_owner_of(mut self, dir: &Path) -> Result<Child, Failure> {
+        if is_root() {
+            chown(dir, Some(NOBODY), Some(NOBODY)).map_err(|source| self.failed(source))?;
+        }
+        let spawned = self.command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        spawned.map_err(|source| self.failed(source))
+    }
+
     fn failed(&self, source: io::Error) -> Failure {
         Failure::Run { program: self.program.path().to_owned(), source }
     }
 }
 
 fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+    uid() == 0
+}
+
+/// Who runs the tests.
+pub(crate) fn uid() -> u32 {
+    fs::metadata("/proc/self").map_or(NOBODY, |process| process.uid())
 }
 
 /// Runs the command to its end; nothing where it did not come to one. The streams are files: a pipe could fill up, or

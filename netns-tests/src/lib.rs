@@ -7,12 +7,15 @@
 //! is either wrong or a difference that has to be explained.
 
 pub mod cnitool;
+pub mod dropin;
 pub mod failure;
 pub mod harness;
+pub mod ipamd;
 pub mod masq;
 pub mod netns;
 pub mod network;
 pub mod node;
+pub mod origin;
 pub mod parallel;
 pub mod probe;
 pub mod process;
@@ -22,5 +25,6 @@ pub mod snapshot;
 pub mod subject;
 pub mod tools;
 pub mod tracer;
+pub mod view;
 pub mod wait;
 pub mod watch;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::failure::{Context as _, Failure};
 use crate::netns::Place;
@@ -52,8 +52,9 @@ impl Snapshot {
             }
         }
         let rules = tool(&["nft", "-j", "-s", "list", "ruleset"])?;
-        for object in list(serde_json::from_str::<Value>(&rules)?["nftables"].take()) {
+        for mut object in list(serde_json::from_str::<Value>(&rules)?["nftables"].take()) {
             if object.get("metainfo").is_none() {
+                forget_handles(&mut object);
                 seen.insert(format!("nftables {object}"), String::new());
             }
         }
@@ -109,6 +110,15 @@ fn strip(object: &mut Value) {
     members.retain(|name, _| !VOLATILE.contains(&name.as_str()));
     if let Some(Value::Array(flags)) = members.get_mut("flags") {
         flags.retain(|flag| !matches!(flag.as_str(), Some("NO-CARRIER" | "LOWER_UP" | "linkdown")));
+    }
+}
+
+/// The numbers by which the kernel knows objects change when a rule is put in its own place.
+fn forget_handles(object: &mut Value) {
+    for member in object.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        if let Value::Object(members) = member {
+            members.remove("handle");
+        }
     }
 }
 

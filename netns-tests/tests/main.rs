@@ -7,19 +7,24 @@ mod chains;
 mod check;
 mod cnitool;
 mod crash;
+mod daemon_addresses;
+mod daemon_kill;
 mod delete;
 mod differences;
+mod dropin_interfaces;
 mod exchange;
 mod gc_status;
 mod hairpin;
 mod host_ports;
 mod ipam;
+mod ipamd;
 mod look;
 mod masq_life;
 mod masq_repair;
 mod masq_rules;
 mod results;
 mod scale;
+mod state_directory;
 mod table;
 
 use std::process::ExitCode;
@@ -36,11 +41,16 @@ fn main() -> ExitCode {
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
+        state_directory::cases(),
         crash::cases(),
         ipam::cases(),
+        ipamd::cases(),
+        daemon_addresses::cases(),
+        daemon_kill::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        dropin_interfaces::cases(),
         masq_rules::cases(),
         masq_repair::cases(),
         masq_life::cases(),

@@ -61,7 +61,7 @@ const JUMP: &str = "-A POSTROUTING -m comment --comment \"ip-masq-agent: ensure 
 fn documented(ranges: &[&str], masquerade: &str) -> String {
     let mut text = format!("{JUMP}\n");
     for range in ranges {
-        let _infallible = write!(text, "-A IP-MASQ-AGENT -d {range} {KEEP}\n");
+        let _infallible = writeln!(text, "-A IP-MASQ-AGENT -d {range} {KEEP}");
     }
     text + &format!("-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE{masquerade}\n")
 }
@@ -114,7 +114,7 @@ fn documented_rules(backend: Backend) -> Outcome {
              --to-ports 32768-65535 --random-fully\n"
         );
     }
-    let _infallible = write!(wanted, "-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE --random-fully\n");
+    let _infallible = writeln!(wanted, "-A IP-MASQ-AGENT {COMMENT} -j MASQUERADE --random-fully");
     ensure_eq!(backend.rules(false)?, wanted, "--to-ports");
     Ok(())
 }
@@ -169,7 +169,7 @@ fn among_ten_thousand_rules(backend: Backend) -> Outcome {
 pub(crate) fn services(rules: usize) -> String {
     let (mut chains, mut text) = (String::new(), String::new());
     for n in 0..rules / 2 {
-        let _infallible = write!(chains, ":KUBE-SVC-{n:016X} - [0:0]\n");
+        let _infallible = writeln!(chains, ":KUBE-SVC-{n:016X} - [0:0]");
         let _infallible = write!(
             text,
             "-A KUBE-SERVICES -d 10.96.{}.{}/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-{n:016X}\n-A KUBE-SVC-{n:016X} -p \

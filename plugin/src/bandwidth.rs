@@ -9,12 +9,14 @@
 //! Directions are the pod's: ingress is what it receives. Rates are in bits a second and bursts in bits, as the
 //! reference bandwidth plugin has them.
 
+mod peers;
 mod quantity;
 
 use podnet_datapath::{Shaping, TokenBucket};
 use serde::{Deserialize, Serialize};
 
 use crate::netconf::ConfigError;
+use peers::{Lists, Peers};
 
 /// The burst that Kubernetes' runtimes send because its annotations know none: `u32::MAX`. Taken literally, half a
 /// gigabyte would pass before a limit is felt, and wait in a queue as long.
@@ -36,6 +38,9 @@ pub(crate) struct Members {
     pub(crate) ingress_burst: Option<u64>,
     pub(crate) egress_rate: Option<u64>,
     pub(crate) egress_burst: Option<u64>,
+    /// Subnets with which alone traffic is limited, or with which it is not; for want of either, with all.
+    pub(crate) shaped_subnets: Vec<String>,
+    pub(crate) unshaped_subnets: Vec<String>,
 }
 
 /// The two annotations of a pod that are about bandwidth, as Kubernetes quantities of bits a second: `10M`.
@@ -49,12 +54,14 @@ pub(crate) struct Annotations {
 }
 
 /// A pod's limits, checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bandwidth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ingress: Option<Limit>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     egress: Option<Limit>,
+    #[serde(flatten)]
+    peers: Peers,
 }
 
 /// A limit of one direction.
@@ -68,22 +75,25 @@ struct Limit {
 }
 
 impl Bandwidth {
-    /// Decides between the three places; each of them counts as a whole.
+    /// Decides between the three places; each of them counts as a whole. Of lists of subnets, those of the runtime come
+    /// before those of the configuration.
     pub(crate) fn check(
         configured: &Members,
         runtime: Option<&Members>,
         annotations: &Annotations,
     ) -> Result<Self, ConfigError> {
-        if configured.says_anything() {
-            return configured.check(["ingressRate", "ingressBurst"], ["egressRate", "egressBurst"]);
-        }
-        match runtime {
-            Some(members) => members.check(
-                ["runtimeConfig.bandwidth.ingressRate", "runtimeConfig.bandwidth.ingressBurst"],
-                ["runtimeConfig.bandwidth.egressRate", "runtimeConfig.bandwidth.egressBurst"],
-            ),
-            None => annotations.check(),
-        }
+        const RUNTIME: &str = "runtimeConfig.bandwidth.";
+        let limits = match runtime {
+            _ if configured.says_anything() => configured.limits("")?,
+            Some(members) => members.limits(RUNTIME)?,
+            None => annotations.check()?,
+        };
+        let of_runtime = runtime.map(|members| members.lists(RUNTIME)).filter(|lists| !lists.are_empty());
+        let peers = of_runtime.unwrap_or_else(|| configured.lists("")).check()?;
+        Ok(match limits {
+            [None, None] => Self::default(),
+            [ingress, egress] => Self { ingress, egress, peers },
+        })
     }
 
     /// Whether nothing is limited.
@@ -98,7 +108,20 @@ impl Bandwidth {
 
     /// The limits in the kernel's measures.
     pub(crate) fn plan(&self) -> Shaping {
-        Shaping { ingress: self.ingress.map(Limit::bucket), egress: self.egress.map(Limit::bucket) }
+        self.plan_with(Limit::bucket)
+    }
+
+    /// As [`Bandwidth::plan`], with every burst as it stands, as the reference bandwidth plugin takes it.
+    pub(crate) fn plan_literally(&self) -> Shaping {
+        self.plan_with(Limit::literal_bucket)
+    }
+
+    fn plan_with(&self, bucket: fn(Limit) -> TokenBucket) -> Shaping {
+        Shaping {
+            ingress: self.ingress.map(bucket),
+            egress: self.egress.map(bucket),
+            peers: self.peers.plan(),
+        }
     }
 }
 
@@ -109,24 +132,27 @@ impl Members {
             .any(Option::is_some)
     }
 
-    fn check(&self, ingress: [&'static str; 2], egress: [&'static str; 2]) -> Result<Bandwidth, ConfigError> {
-        Ok(Bandwidth {
-            ingress: Limit::check(self.ingress_rate, self.ingress_burst, ingress)?,
-            egress: Limit::check(self.egress_rate, self.egress_burst, egress)?,
-        })
+    /// The limits of what the pod receives and of what it sends; `place` is what the members' names begin with.
+    fn limits(&self, place: &str) -> Result<[Option<Limit>; 2], ConfigError> {
+        let names = |names: [&str; 2]| names.map(|name| format!("{place}{name}"));
+        Ok([
+            Limit::check(self.ingress_rate, self.ingress_burst, names(["ingressRate", "ingressBurst"]))?,
+            Limit::check(self.egress_rate, self.egress_burst, names(["egressRate", "egressBurst"]))?,
+        ])
+    }
+
+    fn lists<'a>(&'a self, place: &'a str) -> Lists<'a> {
+        Lists { place, shaped: &self.shaped_subnets, unshaped: &self.unshaped_subnets }
     }
 }
 
 impl Annotations {
-    fn check(&self) -> Result<Bandwidth, ConfigError> {
+    fn check(&self) -> Result<[Option<Limit>; 2], ConfigError> {
         const INGRESS: &str = "annotation kubernetes.io/ingress-bandwidth";
         const EGRESS: &str = "annotation kubernetes.io/egress-bandwidth";
         let limit =
             |text: Option<&str>, member| text.map(|text| Limit::of_annotation(text, member)).transpose();
-        Ok(Bandwidth {
-            ingress: limit(self.ingress.as_deref(), INGRESS)?,
-            egress: limit(self.egress.as_deref(), EGRESS)?,
-        })
+        Ok([limit(self.ingress.as_deref(), INGRESS)?, limit(self.egress.as_deref(), EGRESS)?])
     }
 }
 
@@ -135,11 +161,11 @@ impl Limit {
     fn check(
         rate: Option<u64>,
         burst: Option<u64>,
-        [rate_member, burst_member]: [&'static str; 2],
+        [rate_member, burst_member]: [String; 2],
     ) -> Result<Option<Self>, ConfigError> {
         let (rate, burst) = (rate.unwrap_or(0), burst.unwrap_or(0));
-        let invalid_rate = |rule| ConfigError::invalid(rate_member, rate.to_string(), rule);
-        let invalid_burst = |rule| ConfigError::invalid(burst_member, burst.to_string(), rule);
+        let invalid_rate = |rule| ConfigError::invalid(rate_member.clone(), rate.to_string(), rule);
+        let invalid_burst = |rule| ConfigError::invalid(burst_member.clone(), burst.to_string(), rule);
         let given = match u32::try_from(burst) {
             _ if burst == NO_BURST_GIVEN => None,
             Ok(bits) => Some(bits),
@@ -162,6 +188,10 @@ impl Limit {
         } else {
             Err(invalid("1k to 1P bits a second"))
         }
+    }
+
+    fn literal_bucket(self) -> TokenBucket {
+        TokenBucket { rate: self.rate / 8, burst: self.burst.unwrap_or(u32::MAX) / 8 }
     }
 
     fn bucket(self) -> TokenBucket {

@@ -7,13 +7,14 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LinkNameError, NetnsError, RemoveError, SysctlError, VerifyError, netlink::NetlinkError,
-    nft::NftError,
+    ApplyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner, RemoveError, SysctlError,
+    VerifyError, loopback::LoopbackError, netlink::NetlinkError, nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
-use crate::ipam::{DelegateError, GrantError};
+use crate::ipam::{DaemonError, DelegateError, GrantError};
 use crate::netconf::ConfigError;
+use crate::portmap::PortmapError;
 use crate::record::RecordError;
 
 /// The codes of [`ErrorObject`]: the specification's, and ours from 100 on (README of the codes: ARCHITECTURE.md).
@@ -36,6 +37,8 @@ pub(crate) mod code {
     pub(crate) const NOT_REMOVED: u32 = PLUGIN_SPECIFIC + 6;
     /// An executed IPAM plugin is missing, did not end, or answered what is no answer.
     pub(crate) const IPAM_PLUGIN: u32 = PLUGIN_SPECIFIC + 7;
+    /// The address daemon refused, answered what is no answer, or is not to be trusted.
+    pub(crate) const IPAM_DAEMON: u32 = PLUGIN_SPECIFIC + 8;
 }
 
 /// Why a command failed.
@@ -62,6 +65,9 @@ pub(crate) enum Error {
     /// An executed IPAM plugin.
     #[error(transparent)]
     Delegate(#[from] DelegateError),
+    /// The address daemon.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// GC's list.
     #[error(transparent)]
     ValidAttachments(#[from] ValidAttachmentsError),
@@ -120,6 +126,18 @@ pub(crate) enum Error {
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's loopback link.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
+    /// A program that changes rules.
+    #[error(transparent)]
+    Portmap(#[from] PortmapError),
+    /// The way from the node's loopback addresses.
+    #[error(transparent)]
+    Localnet(#[from] LocalnetError),
+    /// The kernel, in limiting what another plugin has connected.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// The kernel lacks features that ADD needs.
     #[error("the kernel lacks {0}")]
     KernelLacks(String),
@@ -147,6 +165,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// A second ADD of the owner.
+    pub(crate) fn exists(owner: &Owner) -> Self {
+        Self::Exists {
+            network: owner.network().to_owned(),
+            container: owner.container().to_owned(),
+            ifname: owner.ifname().to_owned(),
+        }
+    }
+
     /// The code of the error object.
     fn code(&self) -> u32 {
         if self.may_pass() {
@@ -156,6 +183,8 @@ impl Error {
             Self::Config(ConfigError::Unsupported { .. }) => code::UNSUPPORTED_FIELD,
             Self::Delegate(DelegateError::Refused { code, .. }) if *code != 0 => *code,
             Self::Delegate(_) => code::IPAM_PLUGIN,
+            Self::Daemon(DaemonError::Unusable { .. }) => code::INVALID_NETWORK_CONFIG,
+            Self::Daemon(_) => code::IPAM_DAEMON,
             Self::Grant(GrantError::InUse { .. }) => code::NO_ADDRESS,
             Self::Config(_) | Self::Grant(_) | Self::Ipam(_) | Self::Unknown { .. } => {
                 code::INVALID_NETWORK_CONFIG
@@ -181,6 +210,10 @@ impl Error {
             | Self::Netlink(_)
             | Self::Sysctl(_)
             | Self::Nft(_)
+            | Self::Portmap(_)
+            | Self::Loopback(_)
+            | Self::Localnet(_)
+            | Self::Limit(_)
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,
@@ -197,8 +230,15 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without anybody's doing: the kernel was short of something.
+    /// Whether the same call may succeed later without anybody's doing: the kernel was short of something, or the address
+    /// daemon is away or has no address at the moment.
     fn may_pass(&self) -> bool {
+        match self {
+            Self::Daemon(DaemonError::Client(error)) if error.may_pass() => return true,
+            // STATUS has codes of its own.
+            Self::NotReady(_) => return false,
+            _ => {}
+        }
         let sources = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
         sources.filter_map(errno).any(|errno| {
             matches!(errno, Errno::EAGAIN | Errno::EBUSY | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM)

@@ -1,4 +1,4 @@
-//! Running another plugin: the only file that starts processes.
+//! Running another program, a plugin or a tool: the only file that starts processes.
 //!
 //! The child reads its input from an anonymous file, so that none of the two can block on it, and is alone in a process
 //! group, so that it can be ended with all that it started. What it says on stderr is passed on as it comes.
@@ -36,6 +36,8 @@ const GLANCE: Duration = Duration::from_millis(10);
 pub(crate) struct Run<'a> {
     /// The program's file.
     pub(crate) program: &'a Path,
+    /// What follows its name.
+    pub(crate) args: &'a [&'a str],
     /// Variables besides our own.
     pub(crate) variables: &'a [(&'a str, &'a str)],
     /// All of its stdin.
@@ -119,7 +121,7 @@ impl Run<'_> {
             let mut command = command(self.program);
             let input =
                 input.try_clone().map_err(|source| ExecError::Input { program: program(), source })?;
-            command.envs(self.variables.iter().copied());
+            command.args(self.args).envs(self.variables.iter().copied());
             command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             match command.spawn() {
                 Err(error)
@@ -170,7 +172,10 @@ impl Run<'_> {
 /// A command that ends with us: whoever kills this process kills the child too, and need not wait for it. The kernel
 /// means the thread, which is the main one, or one that waits for the child.
 fn command(program: &Path) -> Command {
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts processes: plugins of CNI_PATH")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that starts processes: plugins of CNI_PATH, iptables, nft"
+    )]
     let mut command = Command::new(program);
     let parent = getpid();
     let follow_parent = move || {

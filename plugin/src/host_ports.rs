@@ -5,14 +5,15 @@
 //!                              └──▶ record
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use podnet_datapath::{HostPort, HostPorts, Transport};
 use serde::{Deserialize, Serialize};
 
 use crate::netconf::ConfigError;
-use crate::record::Lease;
+use crate::record::{Lease, addresses};
 
 /// Where the runtime puts them.
 const MEMBER: &str = "runtimeConfig.portMappings";
@@ -86,6 +87,15 @@ impl PortMappings {
         Ok(Self { ports, snat })
     }
 
+    /// The node's ports of each protocol, in the protocols' alphabetical order, whatever family they are for.
+    pub(crate) fn by_protocol(&self) -> BTreeMap<&'static str, Vec<u16>> {
+        let mut ports: BTreeMap<_, Vec<u16>> = BTreeMap::new();
+        for port in &self.ports {
+            ports.entry(port.protocol.transport().name()).or_default().push(port.host_port);
+        }
+        ports
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ports.is_empty()
     }
@@ -93,9 +103,12 @@ impl PortMappings {
     /// What the datapath is to make: each port to the pod's first address of each family that it is for. A port of
     /// a family that the pod has no address of leads nowhere and is passed over, as by the reference plugin.
     pub(crate) fn plan(&self, leases: &[Lease]) -> HostPorts {
-        let first =
-            |is_ipv4| leases.iter().map(|lease| lease.address).find(|net| net.addr().is_ipv4() == is_ipv4);
-        let pods: Vec<_> = [first(true), first(false)].into_iter().flatten().collect();
+        self.plan_to(&addresses(leases))
+    }
+
+    /// As [`PortMappings::plan`], for a pod with these addresses.
+    pub(crate) fn plan_to(&self, addresses: &[IpNet]) -> HostPorts {
+        let pods = first_of_each_family(addresses);
         let ports = self.ports.iter().flat_map(|port| {
             let of_family = pods.iter().filter(|pod| port.is_for(pod.addr().is_ipv4()));
             of_family.map(|pod| HostPort {
@@ -108,6 +121,12 @@ impl PortMappings {
         });
         HostPorts { ports: ports.collect(), snat: self.snat }
     }
+}
+
+/// The addresses that host ports lead to.
+pub(crate) fn first_of_each_family(addresses: &[IpNet]) -> Vec<IpNet> {
+    let first = |is_ipv4| addresses.iter().find(|net| net.addr().is_ipv4() == is_ipv4).copied();
+    [first(true), first(false)].into_iter().flatten().collect()
 }
 
 impl PortMapping {

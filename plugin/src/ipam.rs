@@ -3,12 +3,14 @@
 //! ```text
 //!  host-local ─ in this process, the reference plugin's files ─┐
 //!  static     ─ in this process, from the configuration alone  ├─▶ Grant { addresses, routes, dns }
+//!  podnet-ipamd, azure-cns ─ a daemon of the node, by HTTP ────┤
 //!  any other  ─ a plugin of CNI_PATH, executed                 ┘
 //! ```
 //!
 //! [`Ipam`] serves ADD, CHECK and STATUS, by a configuration that was found good. DEL and GC cannot count on one:
 //! [`release()`] goes by the record, and by no more of a configuration than it needs.
 
+mod daemon;
 mod delegate;
 mod fixed;
 mod grant;
@@ -24,15 +26,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use daemon::DaemonConfig;
+pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
+pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Grant, GrantError};
-pub(crate) use release::{collect, release};
+pub(crate) use host_local::HostLocal;
+pub(crate) use release::{collect, collect_reservations, release, release_reservations};
 
 use crate::error::Error;
-use crate::netconf::{ConfigError, NetConf};
+use crate::netconf::{self, ConfigError, NetConf, RuntimeConfig};
 use crate::record::{Lease, Registry};
-use fixed::{Fixed, FixedConfig};
-use host_local::HostLocal;
+use fixed::FixedConfig;
 
 /// The member of the configuration.
 const MEMBER: &str = "ipam";
@@ -42,6 +47,7 @@ const MEMBER: &str = "ipam";
 pub(crate) enum Ipam {
     HostLocal(HostLocal),
     Static(Fixed),
+    Daemon(Daemon),
     Delegate(Delegate),
 }
 
@@ -53,13 +59,29 @@ impl Ipam {
         match kind(given)?.as_str() {
             "" => Err(ConfigError::Missing {
                 member: "ipam.type",
-                rule: "\"host-local\", \"static\" or the name of an IPAM plugin",
+                rule: "\"host-local\", \"static\", \"podnet-ipamd\", \"azure-cns\" or the name of an IPAM plugin",
             }
             .into()),
             "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
             "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
-            name => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+            name => match Kind::named(name) {
+                Some(kind) => {
+                    let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
+                    Ok(Self::Daemon(daemon))
+                }
+                None => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+            },
         }
+    }
+
+    /// The same, where the configuration names a source at all.
+    pub(crate) fn read_if_named(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+    ) -> Result<Option<Self>, Error> {
+        let is_named = !kind(given(&network.config))?.is_empty();
+        is_named.then(|| Self::read(conf, network, args)).transpose()
     }
 
     /// Whether pods get an address of IPv6, as far as is known before ADD.
@@ -67,7 +89,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.has_ipv6(),
             Self::Static(fixed) => fixed.grant().has_ipv6(),
-            Self::Delegate(_) => false,
+            Self::Daemon(_) | Self::Delegate(_) => false,
         }
     }
 
@@ -76,7 +98,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => Some(host_local.routes()),
             Self::Static(fixed) => Some(fixed.grant().routes.clone()),
-            Self::Delegate(_) => None,
+            Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 
@@ -93,6 +115,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.allocate(owner),
             Self::Static(fixed) => Ok(fixed.grant().clone()),
+            Self::Daemon(daemon) => Ok(daemon.allocate(owner)?),
             Self::Delegate(delegate) => Ok(delegate.add(owner)?),
         }
     }
@@ -106,7 +129,7 @@ impl Ipam {
         registry: &Registry,
     ) -> Result<(), Error> {
         match self {
-            Self::HostLocal(_) => Ok(()),
+            Self::HostLocal(_) | Self::Daemon(_) => Ok(()),
             Self::Static(_) | Self::Delegate(_) => grant::ensure_unused(owner, leases, registry),
         }
     }
@@ -116,6 +139,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.check(owner, leases),
             Self::Static(_) => Ok(Vec::new()),
+            Self::Daemon(daemon) => Ok(daemon.check(owner, &host_local::addresses(leases))?),
             Self::Delegate(delegate) => Ok(delegate.check(owner)?),
         }
     }
@@ -125,6 +149,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.release(owner, leases),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.release(owner)?),
             Self::Delegate(delegate) => Ok(delegate.del(owner)?),
         }
     }
@@ -134,7 +159,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.next_gateways(),
             Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
-            Self::Delegate(_) => Vec::new(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
     }
 
@@ -143,6 +168,7 @@ impl Ipam {
         match self {
             Self::HostLocal(host_local) => host_local.probe(),
             Self::Static(_) => Ok(()),
+            Self::Daemon(daemon) => Ok(daemon.probe()?),
             Self::Delegate(delegate) => Ok(delegate.status()?),
         }
     }
@@ -151,7 +177,7 @@ impl Ipam {
     pub(crate) fn data_dir(&self) -> Option<&std::path::Path> {
         match self {
             Self::HostLocal(host_local) => Some(host_local.data_dir()),
-            Self::Static(_) | Self::Delegate(_) => None,
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => None,
         }
     }
 }
@@ -168,8 +194,26 @@ pub(crate) fn inspect_shape(config: &Value) -> (Vec<DecodeError>, Vec<String>) {
     match kind(Some(given)).as_deref() {
         Ok("host-local") => found::<IpamConfig>(given),
         Ok("static") => found::<FixedConfig>(given),
+        Ok(name) if Kind::named(name).is_some() => found::<DaemonConfig>(given),
         _ => Default::default(),
     }
+}
+
+/// What an IPAM plugin that is called by its own name reads: `ipam`, whatever its type says, and what the runtime asks
+/// for. The rest is the calling plugin's business.
+fn called_by_name<T: DeserializeOwned + Default>(network: &Network) -> Result<(T, NetConf), Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Asked {
+        runtime_config: RuntimeConfig,
+        args: netconf::Args,
+    }
+    let given = given(&network.config);
+    if given.is_none() {
+        return Err(ConfigError::Missing { member: MEMBER, rule: "it says the addresses" }.into());
+    }
+    let Asked { runtime_config, args } = decode(&network.config)?;
+    Ok((read(given)?, NetConf { runtime_config, args, ..NetConf::default() }))
 }
 
 fn given(config: &Value) -> Option<&Value> {

@@ -68,10 +68,16 @@ pub(crate) struct NetConf {
     /// The same for what it sends.
     pub(crate) egress_rate: Option<u64>,
     pub(crate) egress_burst: Option<u64>,
+    /// Subnets with which alone the pod's traffic is limited, or with which it is not; one of both.
+    pub(crate) shaped_subnets: Vec<String>,
+    pub(crate) unshaped_subnets: Vec<String>,
     /// Its type decides who reads it.
     pub(crate) ipam: Option<IgnoredAny>,
-    /// Seconds that one call of an executed IPAM plugin may take; 90.
+    /// Seconds that one call of an executed IPAM plugin may take, 90, or of an address daemon, about one.
     pub(crate) ipam_timeout: Option<u64>,
+    /// azure-vnet's word for `ipam.url`.
+    #[serde(rename = "cnsurl")]
+    pub(crate) cns_url: Option<String>,
     /// Takes the place of what IPAM says.
     pub(crate) dns: Option<Dns>,
     pub(crate) runtime_config: RuntimeConfig,
@@ -85,8 +91,6 @@ pub(crate) struct NetConf {
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
     pub(crate) block_imds: Option<bool>,
-    pub(crate) shaped_subnets: Vec<Value>,
-    pub(crate) unshaped_subnets: Vec<Value>,
 }
 
 /// What the runtime passes for capabilities.
@@ -234,8 +238,8 @@ impl NetConf {
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
         let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
-            bridge: self.bridge()?,
-            mtu: self.mtu()?,
+            bridge: bridge_name(self.bridge.as_deref(), DEFAULT_BRIDGE)?,
+            mtu: mtu(self.mtu)?,
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
@@ -282,12 +286,8 @@ impl NetConf {
             ("blockWireserver", self.block_wireserver),
             ("blockIMDS", self.block_imds),
         ];
-        if let Some((member, _)) = switches.iter().find(|(_, on)| *on == Some(true)) {
-            return Err(ConfigError::unsupported(member, "true"));
-        }
-        let lists = [("shapedSubnets", &self.shaped_subnets), ("unshapedSubnets", &self.unshaped_subnets)];
-        let named = lists.iter().find_map(|(member, list)| Some((member, list.first()?)));
-        named.map_or(Ok(()), |(member, first)| Err(ConfigError::unsupported(member, first.to_string())))
+        let named = switches.iter().find(|(_, on)| *on == Some(true));
+        named.map_or(Ok(()), |(member, _)| Err(ConfigError::unsupported(member, "true")))
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
@@ -296,6 +296,8 @@ impl NetConf {
             ingress_burst: self.ingress_burst,
             egress_rate: self.egress_rate,
             egress_burst: self.egress_burst,
+            shaped_subnets: self.shaped_subnets.clone(),
+            unshaped_subnets: self.unshaped_subnets.clone(),
         };
         let runtime = &self.runtime_config;
         Bandwidth::check(&configured, runtime.bandwidth.as_ref(), &runtime.pod_annotations)
@@ -307,22 +309,6 @@ impl NetConf {
             Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
         }
         PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
-    }
-
-    fn bridge(&self) -> Result<LinkName, ConfigError> {
-        let name = self.bridge.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
-        name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
-    }
-
-    fn mtu(&self) -> Result<Option<u32>, ConfigError> {
-        match self.mtu {
-            None | Some(0) => Ok(None),
-            Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
-            Some(mtu) => {
-                let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
-                Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
-            }
-        }
     }
 
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
@@ -347,6 +333,24 @@ impl NetConf {
             }
             (Some(true), _) => Ok(Hairpin::Promiscuous),
             (_, named) => Ok(named.unwrap_or(Hairpin::Veth)),
+        }
+    }
+}
+
+/// The bridge of this name; absent or empty: of the default one.
+pub(crate) fn bridge_name(given: Option<&str>, default: &str) -> Result<LinkName, ConfigError> {
+    let name = given.filter(|name| !name.is_empty()).unwrap_or(default);
+    name.parse().map_err(|error| ConfigError::invalid("bridge", format!("{name:?}"), format!("{error}")))
+}
+
+/// `mtu`, where one is asked for.
+pub(crate) fn mtu(given: Option<u32>) -> Result<Option<u32>, ConfigError> {
+    match given {
+        None | Some(0) => Ok(None),
+        Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
+        Some(mtu) => {
+            let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+            Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
         }
     }
 }
@@ -445,8 +449,6 @@ mod tests {
             (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
             (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
             (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-            (json!({"shapedSubnets": ["10.0.0.0/8"]}), "unsupported field shapedSubnets: \"10.0.0.0/8\""),
-            (json!({"unshapedSubnets": ["10.0.0.0/8"]}), "unsupported field unshapedSubnets: \"10.0.0.0/8\""),
         ] {
             let mut config = config;
             config["mode"] = json!("kubenet");

@@ -222,7 +222,8 @@ impl Registry {
         Self::create_at(Path::new(ATTACHMENTS))
     }
 
-    fn open_at(path: &Path) -> Result<Option<Self>, RecordError> {
+    /// Opens a directory of records; `None` where it is not there.
+    pub(crate) fn open_at(path: &Path) -> Result<Option<Self>, RecordError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let dir = match nix::fcntl::open(path, flags, Mode::empty()) {
             Ok(dir) => File::from(dir),
@@ -237,7 +238,8 @@ impl Registry {
         Ok(Some(Self { dir: dir.into(), path: path.to_owned() }))
     }
 
-    fn create_at(path: &Path) -> Result<Self, RecordError> {
+    /// Opens a directory of records and makes it where it is missing.
+    pub(crate) fn create_at(path: &Path) -> Result<Self, RecordError> {
         if let Some(registry) = Self::open_at(path)? {
             return Ok(registry);
         }

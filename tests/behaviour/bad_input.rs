@@ -145,8 +145,8 @@ fn unsupported() -> Vec<Fault> {
         ("ingressRate", json!(8000), 7, "ingressBurst"),
         ("egressRate", json!(7), 7, "7"),
         ("egressRate", json!("10M"), 6, "10M"),
-        ("shapedSubnets", json!(["10.0.0.0/8"]), 2, "10.0.0.0/8"),
-        ("unshapedSubnets", json!(["10.0.0.0/8"]), 2, "10.0.0.0/8"),
+        ("shapedSubnets", json!(["10.0.0.0"]), 7, "shapedSubnets[0]"),
+        ("unshapedSubnets", json!(["10.0.0.0/8", "x"]), 7, "unshapedSubnets[1]"),
     ]
 }
 

@@ -4,6 +4,7 @@
 //!   plugin `bridge`; where it answers otherwise, the row says how and why podnet differs.
 //! - **The requests** of real clients ([`clients`]), configurations with one fault each ([`bad_input`]), sandboxes
 //!   that are none ([`sandbox`]), hostile sizes ([`size`]), and whatever comes ([`arbitrary`]).
+//! - **Other plugins' names** ([`dropin`]) and **the installation** ([`install`]).
 //! - **The node's tool** ([`tool`]) and **the rules of the workspace** ([`rules`]).
 //!
 //! A request that passes every check ends at a sandbox that does not exist: that is how a test knows that it passed.
@@ -15,9 +16,13 @@ mod bad_input;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod dropin;
+#[cfg(test)]
 mod environment;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod install;
 #[cfg(test)]
 mod request;
 #[cfg(test)]

@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -31,6 +31,10 @@ pub use peer::Peer;
 
 /// What is sent back: always complete, so that its length is known.
 pub type Answer = Response<Full<Bytes>>;
+
+/// When a request's head was complete; in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival(pub Instant);
 
 /// What a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +144,8 @@ async fn connection<H, F>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.request).max_buf_size(64 * 1024);
+    // As clients of the contract were recorded: `Cns_return_code`.
+    builder.title_case_headers(true);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     // A connection that breaks concerns the client alone, and it knows.
     tokio::select! {
@@ -153,26 +159,44 @@ async fn connection<H, F>(
 
 /// The request with its whole body, or the answer that says why there is none.
 async fn complete(request: Request<Incoming>, limits: Limits) -> Result<Request<Bytes>, Answer> {
-    let (head, body) = request.into_parts();
-    let too_large = || {
-        let says = format!("the body is larger than {} bytes\n", limits.body);
-        closing(text(StatusCode::PAYLOAD_TOO_LARGE, says))
-    };
-    if body.size_hint().lower() > limits.body as u64 {
-        return Err(too_large());
-    }
-    let body = timeout(limits.request, Limited::new(body, limits.body).collect()).await;
-    let Ok(body) = body else {
-        return Err(closing(text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time\n")));
-    };
-    match body {
-        Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => {
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(Arrival(Instant::now()));
+    let is_announced = body.size_hint().lower() > limits.body as u64;
+    match timeout(limits.request, collect(body, limits.body)).await {
+        Ok(Ok(Some(body))) => Ok(Request::from_parts(head, body)),
+        Ok(Err(error)) => {
             let says = format!("the body cannot be read: {error}\n");
             Err(closing(text(StatusCode::BAD_REQUEST, says)))
         }
+        Err(_) if !is_announced => {
+            let says = "the body did not come in time\n";
+            Err(closing(text(StatusCode::REQUEST_TIMEOUT, says)))
+        }
+        Ok(Ok(None)) | Err(_) => {
+            let says = format!("the body is larger than {} bytes\n", limits.body);
+            Err(closing(text(StatusCode::PAYLOAD_TOO_LARGE, says)))
+        }
     }
+}
+
+/// How much of a body that is too large is read all the same: a client that is still sending when the connection ends may
+/// never see the answer.
+const COURTESY: usize = 1 << 20;
+
+/// The whole body; none: it is larger than `limit`.
+async fn collect(mut body: Incoming, limit: usize) -> Result<Option<Bytes>, hyper::Error> {
+    let mut whole = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await.transpose()? {
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= limit {
+            whole.extend_from_slice(&data);
+        } else if length > COURTESY {
+            break;
+        }
+    }
+    Ok((length <= limit).then(|| whole.into()))
 }
 
 /// What is left of the request is not read: the connection is of no further use.

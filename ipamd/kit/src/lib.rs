@@ -23,4 +23,5 @@ pub mod watch;
 
 pub use chain::Chain;
 pub use operations::Readiness;
+/// The version that [`operations::Operations`] wants its registry of.
 pub use prometheus_client as prometheus;

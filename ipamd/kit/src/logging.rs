@@ -2,12 +2,15 @@
 
 use tracing::level_filters::LevelFilter;
 
-/// Sends the process's events of `level` and above to stderr, each with one write(2). Does nothing the second time.
+/// Sends the process's events of `level` and above to stderr, each with one write(2); what cannot be written is lost.
+/// Does nothing the second time.
 pub fn to_stderr(level: LevelFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false)
+        // It would be reported on stderr, which is what failed, and end the process.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .finish();
     // Fails only where a subscriber is set already.

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use serde::Serialize;
 
-use crate::json;
+use crate::json::{self, DecodeError};
 
 /// The codes of the error object (CNI specification 1.1.0, "Error"; libcni `pkg/types`).
 pub mod code {
@@ -75,6 +75,12 @@ impl ErrorObject {
     pub fn to_json(&self) -> String {
         // A number and two strings always have a JSON form.
         json::pretty(self).unwrap_or_default()
+    }
+}
+
+impl From<DecodeError> for ErrorObject {
+    fn from(error: DecodeError) -> Self {
+        Self::new(code::DECODING_FAILURE, format!("cannot decode network configuration: {error}"))
     }
 }
 

@@ -53,6 +53,13 @@ impl ValidAttachments {
         self.0.get(container_id).is_some_and(|ifnames| ifnames.contains(ifname))
     }
 
+    /// Each as container and interface.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|(container, ifnames)| {
+            ifnames.iter().map(move |ifname| (container.as_str(), ifname.as_str()))
+        })
+    }
+
     /// Whether any attachment of the container is valid; for records that name no interface.
     pub fn contains_container(&self, container_id: &str) -> bool {
         self.0.contains_key(container_id)

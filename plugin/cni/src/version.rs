@@ -37,6 +37,12 @@ impl Version {
     /// The newest supported version.
     pub const LATEST: Self = Self::V1_1_0;
 
+    /// The supported versions from `oldest` on.
+    pub fn since(oldest: Self) -> &'static [Self] {
+        let older = Self::SUPPORTED.iter().take_while(|version| **version < oldest).count();
+        Self::SUPPORTED.get(older..).unwrap_or_default()
+    }
+
     /// The version as `cniVersion` spells it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +79,10 @@ impl Version {
                 return Err(VersionError::PluginTooOld { command });
             }
         }
-        Self::from_name(declared).ok_or_else(|| VersionError::Unsupported { declared: declared.to_owned() })
+        Self::from_name(declared).ok_or_else(|| VersionError::Unsupported {
+            declared: declared.to_owned(),
+            supported: &Self::SUPPORTED,
+        })
     }
 }
 
@@ -98,6 +107,8 @@ pub enum VersionError {
     Unsupported {
         /// `cniVersion` as the configuration has it.
         declared: String,
+        /// Those that are, oldest first.
+        supported: &'static [Version],
     },
     /// The version cannot be compared: it is not one to three numbers with dots between them.
     #[error("invalid version {declared:?}: {reason}")]
@@ -129,8 +140,9 @@ impl From<VersionError> for ErrorObject {
         };
         let object = Self::new(code, error.to_string());
         match error {
-            VersionError::Unsupported { declared } => {
-                let supported = Version::SUPPORTED.map(|version| format!("\"{version}\"")).join(" ");
+            VersionError::Unsupported { declared, supported } => {
+                let supported: Vec<_> = supported.iter().map(|version| format!("\"{version}\"")).collect();
+                let supported = supported.join(" ");
                 object.with_details(format!("config is {declared:?}, plugin supports [{supported}]"))
             }
             _ => object,
@@ -181,25 +193,19 @@ impl From<Version> for Numbers {
 #[serde(rename_all = "camelCase")]
 pub struct VersionReply {
     cni_version: Version,
-    supported_versions: [Version; 7],
+    supported_versions: &'static [Version],
 }
 
 impl VersionReply {
-    /// The reply that names every supported version.
-    pub const fn new() -> Self {
-        Self { cni_version: Version::LATEST, supported_versions: Version::SUPPORTED }
+    /// The reply of a plugin that supports the versions from `oldest` on.
+    pub fn since(oldest: Version) -> Self {
+        Self { cni_version: Version::LATEST, supported_versions: Version::since(oldest) }
     }
 
     /// The reply as it is printed: one line, with its newline.
     pub fn to_json(&self) -> String {
         // Constant texts always have a JSON form.
         serde_json::to_string(self).unwrap_or_default() + "\n"
-    }
-}
-
-impl Default for VersionReply {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -268,6 +274,6 @@ mod tests {
             r#"{"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}"#,
             "\n"
         );
-        assert_eq!(VersionReply::new().to_json(), line);
+        assert_eq!(VersionReply::since(Version::V0_1_0).to_json(), line);
     }
 }

@@ -1,8 +1,8 @@
 //! Making the kernel agree with a [`PodNetwork`], all or nothing.
 //!
 //! ```text
-//! host   bridge ─ pair ─ alias, hairpin, limits ┐                        ┌ rules ─ forwarding ─ port ready ┐
-//! pod                                           └ up, addresses, routes ─┘          addresses ready ─ announce ─┘
+//! host   bridge ─ pair ─ alias, port, limits ┐                            ┌ rules ─ forwarding ─ port ready ┐
+//! pod                                        └ up, addresses, routes ─────┘       addresses ready ─ announce ─┘
 //! ```
 //!
 //! Each step that makes something notes how to take it back in [`Undo`]. A step that fails takes back what
@@ -12,29 +12,37 @@ mod bridge;
 mod error;
 mod pair;
 mod pod;
+mod routed;
 mod rules;
 mod shaping;
 mod undo;
+mod vlan;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
 
 pub use bridge::check_bridge;
 pub use error::ApplyError;
+pub(crate) use routed::to_pod as route_to_pod;
 use undo::Undo;
 
 use crate::{
-    Forwarding, LinkName, MacAddr, Netns, PodNetwork,
+    Bridge, Forwarding, LinkName, MacAddr, Netns, PodNetwork,
     netlink::{NetlinkError, Protocol, Socket},
     rtnl::link::{self, Link},
     sysctl,
 };
 
+/// What a link's MTU is where nothing says otherwise (RFC 894).
+const ETHERNET_MTU: u32 = 1500;
+
 /// What [`apply`] made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The bridge's Ethernet address.
-    pub bridge_mac: MacAddr,
+    /// The bridge's Ethernet address, where there is a bridge.
+    pub bridge_mac: Option<MacAddr>,
+    /// The link that has the host's addresses instead of the bridge, with its Ethernet address.
+    pub gateway_link: Option<(LinkName, MacAddr)>,
     /// The host end's name.
     pub host_name: LinkName,
     /// The host end's index.
@@ -69,17 +77,27 @@ fn make(
     host: &mut Socket,
     undo: &mut Undo,
 ) -> Result<Applied, ApplyError> {
-    let bridge = bridge::ensure(host, &wanted.bridge, undo)?;
-    let mtu = wanted.veth.mtu.unwrap_or(bridge.mtu);
-    let pair = pair::create(host, wanted, bridge.index, mtu, netns, undo)?;
+    let bridge = match wanted.bridge() {
+        Some(bridge) => Some((bridge, bridge::ensure(host, bridge, undo)?)),
+        None => None,
+    };
+    let there = bridge.as_ref().map(|(_, made)| &made.link);
+    let mtu = wanted.veth.mtu.or(there.map(|bridge| bridge.mtu)).unwrap_or(ETHERNET_MTU);
+    let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
-    rules::add(wanted, undo)?;
+    routed::configure(host, wanted, &pair)?;
+    rules::add(wanted, &pair, undo)?;
     forward(wanted.forwarding)?;
-    pair::wait_until_forwarding(host, &pair)?;
-    pod.announce(wanted)?;
+    if wanted.veth.is_up {
+        pair::wait_until_forwarding(host, &pair)?;
+        pod.announce(wanted)?;
+    }
+    let bridge_mac =
+        bridge.as_ref().map(|(wanted, made)| bridge_mac(host, wanted, &made.link)).transpose()?;
     Ok(Applied {
-        bridge_mac: bridge_mac(host, wanted, &bridge)?,
+        bridge_mac,
+        gateway_link: bridge.and_then(|(_, made)| made.gateway_link),
         host_name: pair.host_name,
         host_index: pair.host_index,
         host_mac: wanted.owner.mac(),
@@ -90,18 +108,18 @@ fn make(
 
 /// The bridge's Ethernet address; one that others made without an address of its own may have a new one
 /// from its new port.
-fn bridge_mac(host: &mut Socket, wanted: &PodNetwork, before: &Link) -> Result<MacAddr, ApplyError> {
-    if before.mac == Some(wanted.bridge.mac) {
-        return Ok(wanted.bridge.mac);
+fn bridge_mac(host: &mut Socket, wanted: &Bridge, before: &Link) -> Result<MacAddr, ApplyError> {
+    if before.mac == Some(wanted.mac) {
+        return Ok(wanted.mac);
     }
     let bridge = link::by_index(host, before.index)?;
     let mac = bridge.and_then(|bridge| bridge.mac);
-    mac.ok_or_else(|| ApplyError::Vanished { name: wanted.bridge.name.clone() })
+    mac.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() })
 }
 
 fn ipv6_needed(wanted: &PodNetwork) -> Option<IpNet> {
-    let mut addresses = wanted.addresses.iter().chain(&wanted.bridge.gateways);
-    addresses.find(|address| address.addr().is_ipv6()).copied()
+    let gateways = wanted.bridge().into_iter().flat_map(|bridge| &bridge.gateways);
+    wanted.addresses.iter().chain(gateways).find(|address| address.addr().is_ipv6()).copied()
 }
 
 /// Lets the host forward. Never undone: other pods need it too.

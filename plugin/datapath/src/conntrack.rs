@@ -17,7 +17,7 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use nix::errno::Errno;
 
 use crate::{
-    Transport,
+    HostPorts, Transport,
     netlink::{NetlinkError, Protocol, Request, Socket},
     nft::{
         NodePort,
@@ -46,6 +46,20 @@ const FILTER: u16 = 25;
 const FILTER_ORIGINAL_FLAGS: u16 = 1;
 const BY_NUMBER: u32 = 1 << 3;
 const BY_DESTINATION: u32 = 1 << 5;
+
+/// Forgets the connections of those of the ports that are UDP's.
+pub fn forget_udp(host_ports: &HostPorts) {
+    let of_udp = host_ports.ports.iter().filter(|port| port.transport == Transport::Udp);
+    let ports: Vec<NodePort> = of_udp
+        .map(|port| NodePort {
+            transport: port.transport,
+            is_ipv4: port.pod.addr().is_ipv4(),
+            host_ip: port.host_ip,
+            port: port.port,
+        })
+        .collect();
+    forget(&ports);
+}
 
 /// Deletes the entries of these UDP ports of the node. A failure is logged: they expire by themselves, once their
 /// clients fall silent.

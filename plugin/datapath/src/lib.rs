@@ -9,12 +9,16 @@
 //! [`PodNetwork`] says what is wanted as plain data; the crate knows nothing of CNI, configuration files or
 //! modes of operation. Every object carries its [`Owner`], so that nothing depends on an earlier result.
 
+mod adopted;
 mod apply;
 mod conntrack;
 mod difference;
 mod filtering;
 mod host_port;
 mod inventory;
+mod limits;
+mod localnet;
+pub mod loopback;
 mod mac;
 mod names;
 pub mod netlink;
@@ -25,24 +29,32 @@ mod owner;
 mod parameters;
 mod patience;
 mod probe;
+pub mod reference;
 mod remove;
 mod rtnl;
 mod shaping;
 mod sysctl;
 mod verify;
 
+pub use adopted::{AnsweredLink, collect_adopted, has_link, remove_adopted};
 pub use apply::{Applied, ApplyError, apply, check_bridge};
+pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use host_port::{HostPort, HostPorts, Transport};
 pub use inventory::{PodLink, is_local, link_labels, links};
+pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limit_labels, outer_end};
+pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError};
-pub use network::{Bridge, Families, Forwarding, PodNetwork, Route, Veth};
+pub use network::{
+    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
+    Vlans,
+};
 pub use owner::{Label, Owner, OwnerId};
-pub use probe::{Feature, probe};
+pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
-pub use shaping::{Shaping, TokenBucket};
+pub use shaping::{Peers, Shaping, TokenBucket};
 pub use sysctl::SysctlError;
 pub use verify::{VerifyError, verify};

@@ -16,19 +16,20 @@ pub struct PodNetwork {
     pub owner: Owner,
     /// The pair of links between host and pod.
     pub veth: Veth,
-    /// The bridge that the host's end is a port of.
-    pub bridge: Bridge,
-    /// Whether the bridge sends a frame back to the pod that it came from, which a pod that reaches itself
-    /// through a service needs.
-    pub hairpin: bool,
+    /// What the host's end is.
+    pub host_end: HostEnd,
     /// The pod's addresses, each with its subnet's prefix length.
     pub addresses: Vec<IpNet>,
+    /// Whether the pod probes for others that have its IPv6 addresses before it uses them (RFC 4862 section 5.4).
+    pub detects_duplicates: bool,
     /// The pod's routes, besides those to the subnets of its addresses.
     pub routes: Vec<Route>,
     /// The address families that the host is to forward.
     pub forwarding: Forwarding,
     /// Whether what a pod sends to anywhere but its own subnet leaves with the node's address.
-    pub masquerade: bool,
+    pub masquerade: Masquerade,
+    /// Whether frames that do not come from the pod's own Ethernet address are dropped.
+    pub checks_sender: bool,
     /// The families whose frames between ports of the bridge do not pass the node's rules of IP
     /// ([`filtered_families`](crate::filtered_families) says which do). What is translated from the pod to a
     /// neighbour then gets the bridge's address, so that the answer comes back by the translation.
@@ -42,9 +43,17 @@ pub struct PodNetwork {
 impl PodNetwork {
     /// The rules that the pod needs.
     pub fn rules(&self) -> PodRules {
-        let masqueraded: &[IpNet] = if self.masquerade { &self.addresses } else { &[] };
+        let masqueraded: &[IpNet] = if self.masquerade == Masquerade::Podnet { &self.addresses } else { &[] };
         let unfiltered = self.unfiltered.of(&self.addresses);
         PodRules::new(&self.owner, masqueraded, &unfiltered, &self.host_ports)
+    }
+
+    /// The bridge that the host's end is a port of, where it is one.
+    pub fn bridge(&self) -> Option<&Bridge> {
+        match &self.host_end {
+            HostEnd::Port(port) => Some(&port.bridge),
+            HostEnd::Routed { .. } => None,
+        }
     }
 
     /// Whether the pod has an IPv6 address.
@@ -62,8 +71,69 @@ pub struct Veth {
     pub pod_name: LinkName,
     /// The pod end's address.
     pub pod_mac: MacAddr,
-    /// Both ends' MTU in bytes; `None`: the bridge's.
+    /// Both ends' MTU in bytes; `None`: the bridge's, or 1500 without one.
     pub mtu: Option<u32>,
+    /// Whether the pod's end is switched on.
+    pub is_up: bool,
+}
+
+/// By whose rules a pod's address is hidden behind the node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Masquerade {
+    /// It is not hidden, or not by this program.
+    #[default]
+    No,
+    /// By podnet's, in its own table.
+    Podnet,
+    /// By those that the reference plugins write with nftables, in their table.
+    Reference,
+}
+
+/// What the host's end of a pair is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostEnd {
+    /// A port of a bridge.
+    Port(Port),
+    /// A link of its own, with these addresses of the host and a route to each address of the pod's. The pod sends
+    /// everything through the host, to its own subnet too.
+    Routed {
+        /// The host's addresses on the link: the pod's gateways.
+        gateways: Vec<IpAddr>,
+    },
+}
+
+/// A port of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The bridge.
+    pub bridge: Bridge,
+    /// Whether the bridge sends a frame back to the pod that it came from, which a pod that reaches itself
+    /// through a service needs.
+    pub hairpin: bool,
+    /// Whether the bridge keeps frames from other such ports away.
+    pub isolated: bool,
+    /// The VLANs that the pod is in.
+    pub vlans: Vlans,
+}
+
+/// The VLANs (IEEE 802.1Q) that a port of a bridge is in. Without any, those that the bridge gives every port.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vlans {
+    /// That of frames without a tag, 1 to 4094.
+    pub untagged: Option<u16>,
+    /// Those of frames with a tag.
+    pub tagged: Vec<u16>,
+    /// Whether the port is in those that the bridge gives every port, too.
+    pub keeps_default: bool,
+}
+
+/// The node's own link into a VLAN of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VlanLink {
+    /// Its name.
+    pub name: LinkName,
+    /// The VLAN, as that of its other end, a port of the bridge.
+    pub vlans: Vlans,
 }
 
 /// A bridge that many pods share. It is created where it is missing and never reset where it exists.
@@ -76,12 +146,37 @@ pub struct Bridge {
     pub mac: MacAddr,
     /// The MTU in bytes; `None`: that of the default route's link for a new bridge, any for an existing one.
     pub mtu: Option<u32>,
+    /// Whether an existing bridge is taken with any MTU.
+    pub adopts_mtu: bool,
     /// The addresses of the host on the bridge.
     pub gateways: Vec<IpNet>,
+    /// The link that has these addresses instead of the bridge itself.
+    pub gateway_link: Option<VlanLink>,
+    /// Whether the bridge, where it is made, tells VLANs apart.
+    pub filters_vlans: bool,
     /// Whether an address in the way of a gateway's is replaced instead of refused.
     pub force_address: bool,
-    /// Whether the bridge takes every frame for the node's, too; the duplicates that come of it are dropped.
-    pub promiscuous: bool,
+    /// Whether the bridge takes every frame for the node's, too.
+    pub promiscuity: Promiscuity,
+}
+
+impl Bridge {
+    /// The link that has the host's addresses.
+    pub(crate) fn holder(&self) -> &LinkName {
+        self.gateway_link.as_ref().map_or(&self.name, |link| &link.name)
+    }
+}
+
+/// Whether a bridge takes every frame for the node's, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Promiscuity {
+    /// It does not, unless somebody else says so.
+    #[default]
+    Off,
+    /// It does, and what comes of it twice is left to others.
+    On,
+    /// It does, and what comes of it twice is dropped.
+    Deduplicated,
 }
 
 /// A route of the pod.
@@ -91,6 +186,8 @@ pub struct Route {
     pub dst: IpNet,
     /// The next hop; `None`: the destination is on the link.
     pub via: Option<IpAddr>,
+    /// The source address of what the pod sends by it; `None`: the kernel's choice.
+    pub source: Option<IpAddr>,
     /// `RTAX_MTU` in bytes.
     pub mtu: Option<u32>,
     /// `RTAX_ADVMSS` in bytes.
@@ -105,10 +202,13 @@ pub struct Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dst, via, mtu, advmss, priority, table, scope } = self;
+        let Self { dst, via, source, mtu, advmss, priority, table, scope } = self;
         write!(f, "{dst}")?;
         if let Some(via) = via {
             write!(f, " via {via}")?;
+        }
+        if let Some(source) = source {
+            write!(f, " src {source}")?;
         }
         let numbers = [
             ("mtu", *mtu),

@@ -106,6 +106,14 @@ impl Owner {
         MacAddr::new(bytes)
     }
 
+    /// An Ethernet address for the pod's end, where no address of the pod's says one: locally administered, with digits
+    /// of the id that [`Owner::mac`] has not.
+    pub fn pod_mac(&self) -> MacAddr {
+        let mut bytes = [0x06; 6];
+        bytes[1..].copy_from_slice(&self.id.octets()[6..11]);
+        MacAddr::new(bytes)
+    }
+
     /// The names that the host's end may have: the second is used where the first is taken by a link of
     /// another owner.
     pub fn link_names(&self, prefix: LinkPrefix) -> [LinkName; 2] {

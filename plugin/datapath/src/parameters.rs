@@ -5,22 +5,29 @@ use crate::LinkName;
 /// Lets the kernel announce an address by gratuitous ARP. Set in the message that switches the link on.
 const IPV4: [(&str, &str); 1] = [("arp_notify", "1")];
 
-/// On; addresses usable at once, since we alone hand them out; kept while the link is down; announced by
-/// unsolicited neighbour advertisements.
-const IPV6: [(&str, &str); 4] =
-    [("disable_ipv6", "0"), ("accept_dad", "0"), ("keep_addr_on_down", "1"), ("ndisc_notify", "1")];
+/// On; kept while the link is down; announced by unsolicited neighbour advertisements.
+const IPV6: [(&str, &str); 3] = [("disable_ipv6", "0"), ("keep_addr_on_down", "1"), ("ndisc_notify", "1")];
+
+/// Addresses usable at once, since we alone hand them out.
+const UNPROBED: [(&str, &str); 1] = [("accept_dad", "0")];
+
+/// Addresses usable when nobody else was found to have them; a probe of ours that comes back is none of somebody
+/// else's (RFC 7527).
+const PROBED: [(&str, &str); 2] = [("enhanced_dad", "1"), ("accept_dad", "1")];
 
 /// The IPv4 parameters of a link, as names below `/proc/sys/net` and values.
 pub(crate) fn ipv4(link: &LinkName) -> impl Iterator<Item = (String, &'static str)> {
     IPV4.into_iter().map(move |(name, value)| (format!("ipv4/conf/{link}/{name}"), value))
 }
 
-/// The IPv6 parameters of a link, as names below `/proc/sys/net` and values.
-pub(crate) fn ipv6(link: &LinkName) -> impl Iterator<Item = (String, &'static str)> {
-    IPV6.into_iter().map(move |(name, value)| (format!("ipv6/conf/{link}/{name}"), value))
+/// The IPv6 parameters of a link, as names below `/proc/sys/net` and values; `is_probed`: whether others that have its
+/// addresses are looked for.
+pub(crate) fn ipv6(link: &LinkName, is_probed: bool) -> impl Iterator<Item = (String, &'static str)> {
+    let dad: &[_] = if is_probed { &PROBED } else { &UNPROBED };
+    IPV6.iter().chain(dad).map(move |(name, value)| (format!("ipv6/conf/{link}/{name}"), *value))
 }
 
 /// The IPv4 parameter by which packets from and to 127.0.0.0/8 may pass a link.
-pub(crate) fn route_localnet(link: &LinkName) -> (String, &'static str) {
+pub(crate) fn route_localnet(link: &str) -> (String, &'static str) {
     (format!("ipv4/conf/{link}/route_localnet"), "1")
 }

@@ -62,8 +62,8 @@ fn has_kind(socket: &mut Socket, kind: InfoKind) -> Result<bool, NetlinkError> {
     }
 }
 
-/// Asks for the number of the current rule set, which only the engine can answer.
-fn has_nf_tables() -> Result<bool, NetlinkError> {
+/// Whether the kernel has nftables: asks for the number of the current rule set, which only the engine can answer.
+pub fn has_nf_tables() -> Result<bool, NetlinkError> {
     const EMPTY: [u8; 4] = [0; 4]; // struct nfgenmsg
     let request =
         Request::new("ask whether the kernel has nf_tables", GET_GENERATION, NLM_F_ACK, EMPTY.to_vec());

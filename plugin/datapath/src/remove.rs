@@ -13,9 +13,9 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
-    Label, LinkName, LinkPrefix, Owner, conntrack,
+    Label, LinkName, LinkPrefix, NetnsError, Owner, conntrack,
     netlink::{NetlinkError, Protocol, Socket},
-    nft::{self, NftError, NodePort, PodRules},
+    nft::{self, NftError, NodePort, PodRules, reference_masquerade, sender_check},
     rtnl::{
         change,
         link::{self, Link},
@@ -28,9 +28,12 @@ pub enum RemoveError {
     /// The link could not be found out about or deleted.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
-    /// The nftables elements could not be removed.
+    /// The nftables elements or rules could not be removed.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// The pod's namespace could not be entered.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
 }
 
 /// What [`remove`] found and removed.
@@ -68,6 +71,13 @@ pub fn remove(
     Ok(Removed { elements: rules?.elements, link: link? })
 }
 
+/// Removes the owner's rules from the reference plugins' tables.
+pub(crate) fn reference_rules(owner: &Owner) -> Result<(), RemoveError> {
+    let Some(mut netfilter) = nft::open_if_any()? else { return Ok(()) };
+    reference_masquerade::remove(&mut netfilter, owner)?;
+    Ok(sender_check::remove(&mut netfilter, owner)?)
+}
+
 /// Both take about as long.
 fn while_forgetting<T>(udp_ports: &[NodePort], work: impl FnOnce() -> T) -> T {
     let forget = || conntrack::forget(udp_ports);
@@ -84,7 +94,8 @@ fn remove_rules(
     known: Option<&PodRules>,
     socket: &mut Option<Socket>,
 ) -> Result<nft::Removed, RemoveError> {
-    let socket = socket.insert(Socket::open(Protocol::Netfilter)?);
+    let Some(opened) = nft::open_if_any()? else { return Ok(nft::Removed::default()) };
+    let socket = socket.insert(opened);
     Ok(nft::remove(socket, owner.id(), known)?)
 }
 
@@ -144,7 +155,7 @@ fn delete_together(socket: &mut Socket, host_end: &Link, ifb: &Link) -> Result<b
 }
 
 /// Deletes a link; says whether it was there.
-fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
+pub(crate) fn delete(socket: &mut Socket, link: &Link) -> Result<bool, NetlinkError> {
     match socket.execute(&change::delete(&link.name, link.index)) {
         // The pod's namespace ended meanwhile, and the pair with it.
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(false),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
+
 /// The longest that a packet waits in a full queue whose bucket is empty, on top of what the burst takes.
 const LATENCY_MILLISECONDS: u64 = 25;
 
@@ -9,12 +11,26 @@ const LATENCY_MILLISECONDS: u64 = 25;
 const ETHERNET_HEADER: u32 = 14;
 
 /// A pod's limits. What has none costs nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shaping {
     /// What the pod receives.
     pub ingress: Option<TokenBucket>,
     /// What the pod sends.
     pub egress: Option<TokenBucket>,
+    /// Whom it sends to and receives from.
+    pub peers: Peers,
+}
+
+/// With whom a pod's traffic is limited.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Peers {
+    /// With everybody.
+    #[default]
+    All,
+    /// With these alone. What is no IP packet is not limited.
+    Only(Vec<IpNet>),
+    /// With all but these.
+    AllBut(Vec<IpNet>),
 }
 
 /// A token bucket: the rate that it fills at, and the most that it holds.

@@ -5,11 +5,12 @@
 
 mod host;
 mod pod;
+mod routed;
 mod rules;
-mod shaping;
+pub(crate) mod shaping;
 
 use crate::{
-    Difference, Forwarding, Netns, NetnsError, PodNetwork, SysctlError,
+    Difference, Forwarding, LinkName, Netns, NetnsError, PodNetwork, SysctlError,
     difference::Differences,
     netlink::{NetlinkError, Protocol, Socket},
     nft::NftError,
@@ -34,17 +35,30 @@ pub enum VerifyError {
 }
 
 /// Compares; an empty list says that all is as [`apply`](crate::apply()) left it.
-pub fn verify(wanted: &PodNetwork, netns: &Netns) -> Result<Vec<Difference>, VerifyError> {
+///
+/// `host_end` names the host's end of a pod that the reference plugins may have made. Where the owner has no link of
+/// podnet's, that one is looked at instead, and what they leave open is not compared.
+pub fn verify(
+    wanted: &PodNetwork,
+    netns: &Netns,
+    host_end: Option<&LinkName>,
+) -> Result<Vec<Difference>, VerifyError> {
     let mut differences = Differences::default();
     let mut socket = Socket::open(Protocol::Route)?;
-    let bridge = host::bridge(&mut socket, &wanted.bridge, &mut differences)?;
-    let host_end = host::end(&mut socket, wanted, bridge.as_ref(), &mut differences)?;
+    let bridge = match wanted.bridge() {
+        Some(bridge) => host::bridge(&mut socket, bridge, &mut differences)?,
+        None => None,
+    };
+    let host_end = host::find(&mut socket, wanted, host_end)?;
+    host::end(wanted, bridge.as_ref(), host_end.as_ref(), &mut differences);
     if let Some(host_end) = &host_end {
-        shaping::verify(&mut socket, wanted, host_end, &mut differences)?;
+        routed::verify(&mut socket, wanted, &host_end.link, &mut differences)?;
+        host::vlans(&mut socket, wanted, &host_end.link, &mut differences)?;
+        shaping::verify(&mut socket, wanted, &host_end.link, &mut differences)?;
     }
     pod::verify(wanted, netns, host_end.as_ref(), &mut differences)?;
     forwarding(wanted.forwarding, &mut differences)?;
-    rules::verify(wanted, bridge.as_ref(), &mut differences)?;
+    rules::verify(wanted, bridge.as_ref(), host_end.as_ref(), &mut differences)?;
     Ok(differences.0)
 }
 

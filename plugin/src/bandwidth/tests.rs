@@ -25,8 +25,11 @@ fn containerds_and_crios_spellings_mean_the_same() {
         "EgressBurst": 80_000});
     let camel = json!({"ingressRate": 10_000_000, "ingressBurst": 4_294_967_295_u64, "egressRate": 20_000_000,
         "egressBurst": 80_000});
-    let expected =
-        Bandwidth { ingress: Some(limit(10_000_000, None)), egress: Some(limit(20_000_000, Some(80_000))) };
+    let expected = Bandwidth {
+        ingress: Some(limit(10_000_000, None)),
+        egress: Some(limit(20_000_000, Some(80_000))),
+        ..Bandwidth::default()
+    };
     assert_eq!(runtime(&go).unwrap(), expected);
     assert_eq!(runtime(&camel).unwrap(), expected);
 }
@@ -110,10 +113,52 @@ fn bits_become_bytes_and_a_burst_that_was_not_given_25_milliseconds() {
 fn a_record_leads_back_to_the_limits() {
     for bandwidth in [
         Bandwidth::default(),
-        Bandwidth { ingress: Some(limit(8, None)), egress: None },
-        Bandwidth { ingress: None, egress: Some(limit(u64::MAX, Some(u32::MAX))) },
+        Bandwidth { ingress: Some(limit(8, None)), egress: None, ..Bandwidth::default() },
+        Bandwidth { ingress: None, egress: Some(limit(u64::MAX, Some(u32::MAX))), ..Bandwidth::default() },
     ] {
         let text = serde_json::to_string(&bandwidth).unwrap();
         assert_eq!(serde_json::from_str::<Bandwidth>(&text).unwrap(), bandwidth);
     }
+}
+
+#[test]
+fn subnets_are_the_runtimes_before_the_configurations() {
+    let configured = members(&json!({"unshapedSubnets": ["10.0.0.0/8", "fd00::/8"]}));
+    let rate = json!({"ingressRate": 16_000, "ingressBurst": 80_000});
+    let check = |passed: Value| {
+        let bandwidth =
+            Bandwidth::check(&configured, Some(&members(&passed)), &Annotations::default()).unwrap();
+        bandwidth.plan().peers
+    };
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    assert_eq!(check(rate.clone()), podnet_datapath::Peers::AllBut(nets(&["10.0.0.0/8", "fd00::/8"])));
+    let mut asked = rate;
+    asked["ShapedSubnets"] = json!(["192.0.2.0/24"]);
+    assert_eq!(check(asked), podnet_datapath::Peers::Only(nets(&["192.0.2.0/24"])));
+    assert_eq!(check(json!({})), podnet_datapath::Peers::All, "without a limit there is nothing to choose");
+}
+
+#[test]
+fn both_lists_and_what_is_no_subnet_are_refused() {
+    for (value, words) in [
+        (
+            json!({"shapedSubnets": ["10.0.0.0/8"], "unshapedSubnets": ["fd00::/8"]}),
+            "unshapedSubnets: \"fd00::/8\"",
+        ),
+        (json!({"shapedSubnets": ["10.0.0.0/8", "10.0.0.1"]}), "shapedSubnets[1]: \"10.0.0.1\""),
+        (json!({"unshapedSubnets": ["10.0.0.0/33"]}), "unshapedSubnets[0]: \"10.0.0.0/33\""),
+    ] {
+        let error =
+            Bandwidth::check(&members(&value), None, &Annotations::default()).unwrap_err().to_string();
+        assert!(error.starts_with(words), "{error}");
+    }
+}
+
+#[test]
+fn a_record_keeps_the_subnets() {
+    let value = json!({"egressRate": 16_000, "egressBurst": 80_000, "shapedSubnets": ["10.0.0.0/8"]});
+    let bandwidth = Bandwidth::check(&members(&value), None, &Annotations::default()).unwrap();
+    let record = serde_json::to_value(&bandwidth).unwrap();
+    assert_eq!(record["shapedSubnets"], json!(["10.0.0.0/8"]));
+    assert_eq!(serde_json::from_value::<Bandwidth>(record).unwrap(), bandwidth);
 }

@@ -14,7 +14,7 @@ use podnet_datapath::{
     promiscuity_is_no_hairpin, remove,
 };
 
-use super::{open_sandbox, owner, pod_link, taken};
+use super::{open_sandbox, owner, pod_link, pod_of, taken};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
@@ -40,8 +40,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         settings,
         is_undone: Cell::new(true),
     };
-    let pod = args.pod_namespace.zip(args.pod_name).map(|(namespace, name)| format!("{namespace}/{name}"));
-    let record = Record::new(&job.owner, netns, pod, &attachment.network.config);
+    let record = Record::new(&job.owner, netns, pod_of(&args), &attachment.network.config);
     warn_of_promiscuity(job.settings.kubenet.hairpin);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
@@ -99,7 +98,7 @@ impl Job<'_> {
             masqueraded: kubenet.ip_masq,
             unfiltered: kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
-            bandwidth: kubenet.bandwidth,
+            bandwidth: kubenet.bandwidth.clone(),
         });
         let rules = record.rules();
         entry.replace(record)?;
@@ -160,13 +159,10 @@ fn warn_of_promiscuity(hairpin: Hairpin) {
     }
 }
 
-fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
+/// Writes the record of a new attachment; a second ADD ends here.
+pub(crate) fn claim<'a>(registry: &'a Registry, owner: &Owner, record: &Record) -> Result<Entry<'a>, Error> {
     registry.claim(owner.id(), record).map_err(|error| match error {
-        RecordError::Exists(_) => Error::Exists {
-            network: owner.network().to_owned(),
-            container: owner.container().to_owned(),
-            ifname: owner.ifname().to_owned(),
-        },
+        RecordError::Exists(_) => Error::exists(owner),
         error => error.into(),
     })
 }

@@ -1,7 +1,7 @@
 //! CHECK: compares what is with what ADD made, and names every difference at once.
 
-use podnet_cni::{AddResult, Attachment, IpConfig, Route};
-use podnet_datapath::{Families, Owner, filtered_families, verify};
+use podnet_cni::{AddResult, Attachment, Interface, IpConfig, Route};
+use podnet_datapath::{AnsweredLink, Families, MacAddr, Owner, filtered_families, verify};
 
 use super::{open_sandbox, owner, pod_link};
 use crate::error::Error;
@@ -21,7 +21,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     if let Some(reserved) = &recorded {
         // A runtime need not repeat at CHECK what it asked for at ADD.
         settings.kubenet.host_ports = reserved.host_ports.clone();
-        settings.kubenet.bandwidth = reserved.bandwidth;
+        settings.kubenet.bandwidth = reserved.bandwidth.clone();
     }
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
@@ -33,7 +33,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
         network.veth.pod_mac = mac;
     }
     let mut differences: Vec<String> = Vec::new();
-    differences.extend(verify(&network, &sandbox)?.iter().map(ToString::to_string));
+    differences.extend(verify(&network, &sandbox, None)?.iter().map(ToString::to_string));
     differences.extend(ipam.check(&owner, &leases)?);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
@@ -66,10 +66,10 @@ fn given(
 
 /// The final result of the list, of which the pod's interface is ours. Later plugins may have changed its hardware
 /// address, and may have added interfaces, addresses and routes of their own.
-struct Answered<'a> {
-    result: &'a AddResult,
-    ifname: &'a str,
-    netns: &'a str,
+pub(crate) struct Answered<'a> {
+    pub(crate) result: &'a AddResult,
+    pub(crate) ifname: &'a str,
+    pub(crate) netns: &'a str,
 }
 
 impl Answered<'_> {
@@ -84,19 +84,28 @@ impl Answered<'_> {
         self.result.ips.iter().filter(move |ip| ip.interface.is_none() || ip.interface == ours)
     }
 
-    fn leases(&self) -> Vec<Lease> {
-        let lease = |ip: &IpConfig| Some(Lease { address: ip.address, gateway: ip.gateway? });
+    pub(crate) fn leases(&self) -> Vec<Lease> {
+        let lease = |ip: &IpConfig| match ip.gateway {
+            Some(gateway) => Some(Lease { address: ip.address, gateway }),
+            None => Lease::of(ip).ok(),
+        };
         self.ips().filter_map(lease).collect()
     }
 
     /// The pod's hardware address where the result has one.
-    fn mac(&self) -> Option<podnet_datapath::MacAddr> {
+    pub(crate) fn mac(&self) -> Option<MacAddr> {
         let interface = self.result.interfaces.get(self.interface()?)?;
-        let mac: podnet_cni::MacAddr = interface.mac.as_deref()?.parse().ok()?;
-        Some(podnet_datapath::MacAddr::new(mac.octets()))
+        mac_of(interface)
     }
 
-    fn differences(&self, leases: &[Lease]) -> Vec<String> {
+    /// The host's end: the interface before the pod's, as both podnet and the reference plugins list them.
+    pub(crate) fn host_end(&self) -> Option<AnsweredLink> {
+        let before = self.result.interfaces.get(self.interface()?.checked_sub(1)?)?;
+        let is_of_host = before.sandbox.is_none();
+        is_of_host.then(|| Some(AnsweredLink { name: before.name.parse().ok()?, mac: mac_of(before)? }))?
+    }
+
+    pub(crate) fn differences(&self, leases: &[Lease]) -> Vec<String> {
         let mut differences = Vec::new();
         let has_interfaces = !self.result.interfaces.is_empty();
         if has_interfaces && self.interface().is_none() {
@@ -108,4 +117,9 @@ impl Answered<'_> {
         }));
         differences
     }
+}
+
+fn mac_of(interface: &Interface) -> Option<MacAddr> {
+    let mac: podnet_cni::MacAddr = interface.mac.as_deref()?.parse().ok()?;
+    Some(MacAddr::new(mac.octets()))
 }

@@ -11,14 +11,16 @@ use crate::error::Error;
 use crate::ipam;
 use crate::record::{Entry, Record, Registry};
 
-/// Removes the attachment.
-pub(crate) fn del(attachment: &Attachment, netns: Option<&str>) -> Result<(), Error> {
-    refuse_own_namespace(netns, attachment.netns_override)?;
-    remove_attachment(attachment)
-}
+/// How an attachment without record is removed that other plugins may have made; see [`crate::adopted`].
+pub(crate) type RemoveAdopted = fn(&Attachment, &Owner, Option<&str>) -> Result<(), Error>;
 
-/// Removes the attachment by its key.
-pub(super) fn remove_attachment(attachment: &Attachment) -> Result<(), Error> {
+/// Removes the attachment.
+pub(crate) fn del(
+    attachment: &Attachment,
+    netns: Option<&str>,
+    remove_adopted: RemoveAdopted,
+) -> Result<(), Error> {
+    refuse_own_namespace(netns, attachment.netns_override)?;
     let owner = owner(attachment);
     let mut errors = Vec::new();
     let registry = Registry::open().unwrap_or_else(|error| {
@@ -31,7 +33,8 @@ pub(super) fn remove_attachment(attachment: &Attachment) -> Result<(), Error> {
             None
         })
     });
-    errors.extend(detach(&owner, entry, &attachment.network));
+    let adopted = || remove_adopted(attachment, &owner, netns);
+    errors.extend(detach(&owner, entry, &attachment.network, adopted));
     if errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(errors)) }
 }
 
@@ -48,13 +51,24 @@ fn refuse_own_namespace(netns: Option<&str>, netns_override: bool) -> Result<(),
 /// parts before it, so that no address is given to another pod while this one's link has it.
 ///
 /// # Arguments
-/// `entry`: the record, locked, where there is one; `network`: the configuration of this call.
-pub(super) fn detach(owner: &Owner, entry: Option<Entry<'_>>, network: &Network) -> Vec<Error> {
+/// `entry`: the record, locked, where there is one; `network`: the configuration of this call; `remove_adopted`: removes
+/// what other plugins may have made, where there is no record.
+pub(super) fn detach(
+    owner: &Owner,
+    entry: Option<Entry<'_>>,
+    network: &Network,
+    remove_adopted: impl FnOnce() -> Result<(), Error>,
+) -> Vec<Error> {
     let record = entry.as_ref().and_then(Entry::record);
     let rules = record.map(Record::rules);
     let has_ifb = record.is_none_or(Record::has_ifb);
     if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref(), has_ifb) {
         return vec![error.into()];
+    }
+    if record.is_none()
+        && let Err(error) = remove_adopted()
+    {
+        return vec![error];
     }
     let mut errors = ipam::release(owner, record, network);
     if errors.is_empty() {

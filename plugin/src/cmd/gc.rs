@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
-use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
 use super::del::detach;
+use crate::adopted;
 use crate::error::Error;
 use crate::ipam;
 use crate::record::{Entry, RecordError, Registry};
@@ -26,7 +26,10 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
-    let ruled = nft::owners(&mut Socket::open(Protocol::Netfilter)?)?;
+    let ruled = match nft::open_if_any()? {
+        Some(mut netfilter) => nft::owners(&mut netfilter)?,
+        None => Vec::new(),
+    };
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
@@ -47,6 +50,7 @@ impl Collection<'_> {
             self.collect(registry.as_ref(), &owner);
         }
         self.release();
+        self.errors.extend(self.collect_adopted().err());
         if self.errors.is_empty() { Ok(()) } else { Err(Error::NotRemoved(self.errors)) }
     }
 
@@ -83,11 +87,18 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, self.network);
+        let errors = detach(owner, entry, self.network, || adopted::remove_rules(owner));
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
         }
+    }
+
+    /// Removes the reference plugins' rules of what is not alive.
+    fn collect_adopted(&self) -> Result<(), Error> {
+        let name = self.network.name.as_str();
+        let valid = self.valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
+        adopted::collect(name, valid)
     }
 
     /// Has IPAM release what has neither record nor link.

@@ -9,7 +9,7 @@ fn run(script: &str, input: &[u8], limit: Duration) -> Result<Ended, ExecError> 
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("plugin");
     write(&program, script);
-    Run { program: &program, variables: &[("CNI_COMMAND", "ADD")], input, limit }.to_end()
+    Run { program: &program, args: &[], variables: &[("CNI_COMMAND", "ADD")], input, limit }.to_end()
 }
 
 fn write(program: &Path, script: &str) {
@@ -78,7 +78,7 @@ fn a_file_that_is_being_written_is_tried_again() {
             sleep(Duration::from_millis(200));
             drop(writer);
         });
-        Run { program: &program, variables: &[], input: b"", limit: LONG }.to_end()
+        Run { program: &program, args: &[], variables: &[], input: b"", limit: LONG }.to_end()
     });
     assert_eq!(ended.unwrap().stdout, b"there\n");
 }
@@ -88,6 +88,7 @@ fn what_cannot_be_executed_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("plugin");
     std::fs::write(&program, "text").unwrap();
-    let error = Run { program: &program, variables: &[], input: b"", limit: LONG }.to_end().unwrap_err();
+    let error =
+        Run { program: &program, args: &[], variables: &[], input: b"", limit: LONG }.to_end().unwrap_err();
     assert_eq!(error.to_string(), format!("cannot execute {}", program.display()));
 }

@@ -207,7 +207,8 @@ impl Delegate {
             variables.extend([("CNI_CONTAINERID", owner.container()), ("CNI_IFNAME", owner.ifname())]);
         }
         let limit = if verb == Command::Status { self.limit.min(STATUS_LIMIT) } else { self.limit };
-        let run = Run { program: &self.locate()?, variables: &variables, input: &self.text, limit };
+        let run =
+            Run { program: &self.locate()?, args: &[], variables: &variables, input: &self.text, limit };
         let ended =
             run.to_end().map_err(|source| DelegateError::Exec { name: self.name.clone(), verb, source })?;
         if ended.status.success() { Ok(ended.stdout) } else { Err(self.failure(verb, &ended)) }

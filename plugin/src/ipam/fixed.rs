@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use podnet_cni::{AddResult, Args, Dns, IpConfig, Network, RequestedIp, Route, Version};
 use serde::Deserialize;
 
-use super::Grant;
+use super::{Grant, called_by_name};
 use crate::error::Error;
 use crate::netconf::{ConfigError, NetConf};
 
@@ -54,26 +54,42 @@ impl Fixed {
         network: &Network,
         args: &Args,
     ) -> Result<Self, Error> {
-        let ips = addresses(config, conf, args)?;
-        if ips.is_empty() {
+        let result = result(config, conf, network, args)?;
+        if result.ips.is_empty() {
             let rule = "type static gives the addresses that stand there or that the runtime asks for";
             return Err(ConfigError::Missing { member: "ipam.addresses", rule }.into());
         }
-        let ipv4 = ips.iter().filter(|ip| ip.address.addr().is_ipv4()).count();
-        if network.version < Version::V0_3_0 && (ipv4 > 1 || ips.len() - ipv4 > 1) {
-            let given: Vec<String> = ips.iter().map(|ip| ip.address.to_string()).collect();
-            let rule = "CNI versions before 0.3.0 do not support more than 1 address per family";
-            return Err(ConfigError::invalid("ipam.addresses", given.join(", "), rule).into());
-        }
-        let (routes, dns) = (config.routes.clone(), config.dns.clone());
-        let result = AddResult { ips, routes, dns, ..AddResult::default() };
         Ok(Self { grant: Grant::new(result)? })
+    }
+
+    /// What the plugin `static`, called by its own name, answers: the addresses as they stand, whether a pod can live
+    /// with them or not.
+    pub(crate) fn called_by_name(network: &Network, args: &Args) -> Result<AddResult, Error> {
+        let (config, conf) = called_by_name(network)?;
+        Ok(result(&config, &conf, network, args)?)
     }
 
     /// What every pod of the request gets.
     pub(super) fn grant(&self) -> &Grant {
         &self.grant
     }
+}
+
+fn result(
+    config: &FixedConfig,
+    conf: &NetConf,
+    network: &Network,
+    args: &Args,
+) -> Result<AddResult, ConfigError> {
+    let ips = addresses(config, conf, args)?;
+    let ipv4 = ips.iter().filter(|ip| ip.address.addr().is_ipv4()).count();
+    if network.version < Version::V0_3_0 && (ipv4 > 1 || ips.len() - ipv4 > 1) {
+        let given: Vec<String> = ips.iter().map(|ip| ip.address.to_string()).collect();
+        let rule = "CNI versions before 0.3.0 do not support more than 1 address per family";
+        return Err(ConfigError::invalid("ipam.addresses", given.join(", "), rule));
+    }
+    let (routes, dns) = (config.routes.clone(), config.dns.clone());
+    Ok(AddResult { ips, routes, dns, ..AddResult::default() })
 }
 
 fn addresses(config: &FixedConfig, conf: &NetConf, args: &Args) -> Result<Vec<IpConfig>, ConfigError> {

@@ -55,6 +55,12 @@ pub(crate) enum GrantError {
         /// The address.
         address: IpNet,
     },
+    /// A bridge holds the gateway's address, and the source of addresses names none.
+    #[error("address {address} has no gateway, which the bridge would hold: the bridge datapath needs one")]
+    GatewayAbsent {
+        /// The address.
+        address: IpNet,
+    },
     /// A next hop of another family than the destination's.
     #[error("the route to {dst} goes through {gateway}, which is of another address family")]
     RouteFamily {
@@ -78,7 +84,7 @@ impl Grant {
     pub(crate) fn new(result: AddResult) -> Result<Self, GrantError> {
         let mut leases: Vec<Lease> = Vec::new();
         for ip in &result.ips {
-            let lease = lease(ip)?;
+            let lease = Lease::of(ip)?;
             if leases.iter().any(|other| other.address.addr() == lease.address.addr()) {
                 return Err(GrantError::Twice { address: lease.address.addr() });
             }
@@ -97,7 +103,13 @@ impl Grant {
     }
 }
 
-/// An address without gateway is taken to have it first in its network, as the reference bridge does.
+impl Lease {
+    /// An address without gateway is taken to have it first in its network, as the reference bridge does.
+    pub(crate) fn of(ip: &IpConfig) -> Result<Self, GrantError> {
+        lease(ip)
+    }
+}
+
 fn lease(ip: &IpConfig) -> Result<Lease, GrantError> {
     let address = ip.address;
     let own = address.addr();

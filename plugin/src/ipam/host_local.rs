@@ -13,7 +13,7 @@ use podnet_host_local::{
     self as host_local, Ipam, IpamConfig, Liveness, Request, ReservationOwner, ResolvConf, Store,
 };
 
-use super::Grant;
+use super::{Grant, called_by_name};
 use crate::error::Error;
 use crate::netconf::NetConf;
 use crate::record::Lease;
@@ -49,6 +49,17 @@ impl HostLocal {
         })
     }
 
+    /// As the plugin `host-local`, called by its own name, reads its configuration.
+    pub(crate) fn called_by_name(network: &Network, args: &Args) -> Result<Self, Error> {
+        let (config, conf) = called_by_name::<IpamConfig>(network)?;
+        Self::read(&config, &conf, network, args)
+    }
+
+    /// The addresses that the owner has reserved, found by reading every reservation of the network.
+    pub(crate) fn held(&self, owner: &Owner) -> Result<Vec<IpAddr>, Error> {
+        Ok(host_local::find(&self.store, &reservation_owner(owner)?)?)
+    }
+
     /// Whether a pod gets an address of IPv6.
     pub(super) fn has_ipv6(&self) -> bool {
         self.ipam.range_sets.iter().any(|set| !set.is_ipv4())
@@ -80,7 +91,7 @@ impl HostLocal {
     }
 
     /// One address of each range set, or none at all.
-    pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
+    pub(crate) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
         let request_owner = reservation_owner(owner)?;
         let alive = LiveOwners::new(&self.network);
         let request = Request {
@@ -110,12 +121,12 @@ impl HostLocal {
     }
 
     /// Gives back the reservations of `leases`, so far as they are the owner's.
-    pub(super) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
+    pub(crate) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
         release(owner, &self.ipam.data_dir, leases)
     }
 
     /// Whether another pod could get its addresses; changes nothing.
-    pub(super) fn probe(&self) -> Result<(), Error> {
+    pub(crate) fn probe(&self) -> Result<(), Error> {
         host_local::probe(&self.store)?;
         let alive = LiveOwners::new(&self.network);
         let liveness = Liveness { boot: boot_time(), is_alive: &|owner| alive.contains(owner) };
@@ -139,7 +150,8 @@ pub(super) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
+/// The addresses alone.
+pub(super) fn addresses(leases: &[Lease]) -> Vec<IpAddr> {
     leases.iter().map(|lease| lease.address.addr()).collect()
 }
 

@@ -4,15 +4,15 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use podnet_cni::Network;
 use podnet_cni::json::{decode, member};
+use podnet_cni::{Args, Network};
 use podnet_datapath::Owner;
 use podnet_host_local::{DEFAULT_DATA_DIR, ReservationOwner, Store};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Delegate, MEMBER, host_local};
+use super::{Daemon, Delegate, Kind, MEMBER, Style, host_local};
 use crate::error::{Error, chain};
 use crate::record::{Record, Reserved};
 
@@ -43,13 +43,16 @@ pub(crate) fn release(owner: &Owner, record: Option<&Record>, network: &Network)
     let config = record.map_or(&network.config, |record| &record.config);
     let source = Source::of(config);
     match source.r#type.as_str() {
-        "" | "host-local" => release_reservations(owner, record, &source, network),
+        "" | "host-local" => release_recorded(owner, record, &source, network),
         "static" => Vec::new(),
-        name => delegate_del(name, owner, config, network),
+        name => match Kind::named(name) {
+            Some(kind) => daemon_release(kind, owner, record, network).err().into_iter().collect(),
+            None => delegate_del(name, owner, config, network),
+        },
     }
 }
 
-fn release_reservations(
+fn release_recorded(
     owner: &Owner,
     record: Option<&Record>,
     source: &Source,
@@ -63,6 +66,18 @@ fn release_reservations(
     let mut dirs = vec![source.data_dir(), Source::of(&network.config).data_dir()];
     dirs.dedup();
     dirs.iter().filter_map(|dir| host_local::release_found(owner, dir).err()).collect()
+}
+
+/// By the daemon's place in the configuration of ADD, or of this call where that one is not known.
+fn daemon_release(
+    kind: Kind,
+    owner: &Owner,
+    record: Option<&Record>,
+    network: &Network,
+) -> Result<(), Error> {
+    let config = record.map_or(&network.config, |record| &record.config);
+    let daemon = Daemon::of_config(config, Some(kind), Style::Interface, &Args::default())?;
+    Ok(daemon.for_pod(record).release(owner)?)
 }
 
 /// DEL of an executed plugin: as ADD was called, and where that fails as the runtime calls now, for whoever mended `ipam`.
@@ -100,13 +115,31 @@ pub(crate) fn collect(
     match source.r#type.as_str() {
         "" | "host-local" => {}
         "static" => return Vec::new(),
+        // A daemon's pool is shared by networks, and its contract does not name them: only what has a record is known
+        // to be of this one.
+        name if Kind::named(name).is_some() => return Vec::new(),
         name => {
             let delegate = Delegate::named(name, &network.config, network.text.clone(), network);
             let collected = delegate.map_err(Error::from).and_then(|delegate| Ok(delegate.gc()?));
             return collected.err().into_iter().collect();
         }
     }
-    let store = Store::new(&source.data_dir(), network.name.as_str());
+    collect_reservations(network, is_valid, started)
+}
+
+/// DEL of the plugin `host-local`, called by its own name.
+pub(crate) fn release_reservations(owner: &Owner, network: &Network) -> Vec<Error> {
+    let released = host_local::release_found(owner, &Source::of(&network.config).data_dir());
+    released.err().into_iter().collect()
+}
+
+/// GC of host-local's reservations.
+pub(crate) fn collect_reservations(
+    network: &Network,
+    is_valid: &dyn Fn(&ReservationOwner) -> bool,
+    started: SystemTime,
+) -> Vec<Error> {
+    let store = Store::new(&Source::of(&network.config).data_dir(), network.name.as_str());
     match store.and_then(|store| podnet_host_local::gc(&store, is_valid, started)) {
         Ok(collected) => collected.errors.into_iter().map(Error::from).collect(),
         Err(error) => vec![error.into()],

@@ -10,16 +10,13 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::{AddResult, Interface, IpConfig, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Bridge, Families, Forwarding, LinkName, LinkPrefix, MacAddr, Owner,
-    PodNetwork, Veth,
+    self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, LinkName, LinkPrefix, MacAddr,
+    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth, Vlans,
 };
 use sha2::{Digest, Sha256};
 
 use crate::netconf::{Hairpin, Kubenet};
 use crate::record::{Lease, addresses};
-
-/// The result's order, which runtimes and tests rely on: bridge, host's end, pod's end.
-const POD_INTERFACE: usize = 2;
 
 /// What the pod's network is to be.
 ///
@@ -35,7 +32,6 @@ pub(crate) fn plan(
     filtered: Families,
 ) -> PodNetwork {
     let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
-    let gateway = |lease: &Lease| IpNet::new_assert(lease.gateway, lease.address.prefix_len());
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
@@ -43,18 +39,25 @@ pub(crate) fn plan(
             pod_name: ifname,
             pod_mac: config.mac.unwrap_or_else(|| mac_of(&own)),
             mtu: config.mtu,
+            is_up: true,
         },
-        bridge: bridge(config, leases.iter().map(gateway).collect()),
-        hairpin: match config.hairpin {
-            Hairpin::None => false,
-            Hairpin::Veth => true,
-            Hairpin::Promiscuous => filtered != Families::default(),
-        },
+        host_end: HostEnd::Port(Port {
+            bridge: bridge(config, gateways(leases)),
+            hairpin: match config.hairpin {
+                Hairpin::None => false,
+                Hairpin::Veth => true,
+                Hairpin::Promiscuous => filtered != Families::default(),
+            },
+            isolated: false,
+            vlans: Vlans::default(),
+        }),
         addresses: addresses(leases),
+        detects_duplicates: false,
         routes: routes.iter().map(|route| installed(route, leases)).collect(),
         unfiltered: unfiltered(config, leases, filtered),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
-        masquerade: config.ip_masq,
+        masquerade: if config.ip_masq { Masquerade::Podnet } else { Masquerade::No },
+        checks_sender: false,
         host_ports: config.host_ports.plan(leases),
         shaping: config.bandwidth.plan(),
         owner,
@@ -67,6 +70,11 @@ pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families)
     routed.without(filtered)
 }
 
+/// The gateways, each with its subnet's prefix length.
+pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
+    leases.iter().map(Lease::gateway_net).collect()
+}
+
 /// What the bridge is to be.
 ///
 /// # Arguments
@@ -77,9 +85,15 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
         name: config.bridge.clone(),
         mac: mac_of(&addresses),
         mtu: config.mtu,
+        adopts_mtu: false,
         gateways: if config.is_gateway { gateways } else { Vec::new() },
+        gateway_link: None,
+        filters_vlans: false,
         force_address: config.force_address,
-        promiscuous: config.hairpin == Hairpin::Promiscuous,
+        promiscuity: match config.hairpin {
+            Hairpin::Promiscuous => Promiscuity::Deduplicated,
+            Hairpin::None | Hairpin::Veth => Promiscuity::Off,
+        },
     }
 }
 
@@ -105,33 +119,38 @@ pub(crate) fn result(
     leases: &[Lease],
     routes: Vec<Route>,
 ) -> AddResult {
+    let interfaces = interfaces(network, made, sandbox);
+    let of_pod = interfaces.iter().position(|interface| interface.sandbox.is_some());
+    AddResult { ips: ip_configs(leases, of_pod), interfaces, routes, ..AddResult::default() }
+}
+
+/// The interfaces in the order which runtimes and tests rely on: the bridge where there is one, host's end, pod's end, the
+/// link with the gateway's addresses where it is not the bridge.
+pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) -> Vec<Interface> {
     let interface = |name: &LinkName, mac: MacAddr| Interface {
         name: name.as_str().to_owned(),
         mac: Some(mac.to_string()),
         ..Interface::default()
     };
+    let bridge = network.bridge().zip(made.bridge_mac).map(|(bridge, mac)| interface(&bridge.name, mac));
     let pod = interface(&network.veth.pod_name, network.veth.pod_mac);
-    AddResult {
-        interfaces: vec![
-            interface(&network.bridge.name, made.bridge_mac),
-            interface(&made.host_name, made.host_mac),
-            Interface { sandbox: Some(sandbox.to_owned()), ..pod },
-        ],
-        ips: leases.iter().map(ip_config).collect(),
-        routes,
-        ..AddResult::default()
-    }
+    let pair =
+        [interface(&made.host_name, made.host_mac), Interface { sandbox: Some(sandbox.to_owned()), ..pod }];
+    let gateway_link = made.gateway_link.as_ref().map(|(name, mac)| interface(name, *mac));
+    bridge.into_iter().chain(pair).chain(gateway_link).collect()
 }
 
-fn ip_config(lease: &Lease) -> IpConfig {
-    IpConfig { address: lease.address, gateway: Some(lease.gateway), interface: Some(POD_INTERFACE) }
+/// The addresses, all of this interface.
+pub(crate) fn ip_configs(leases: &[Lease], interface: Option<usize>) -> Vec<IpConfig> {
+    let ip = |lease: &Lease| IpConfig { address: lease.address, gateway: Some(lease.gateway), interface };
+    leases.iter().map(ip).collect()
 }
 
 /// A route of the result as the kernel is to have it: one that names no gateway goes through that of its family.
-fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
+pub(crate) fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
     let Route { dst, gw, mtu, advmss, priority, table, scope } = *route;
     let via = gw.or_else(|| gateway_of(dst.addr().is_ipv4(), leases));
-    datapath::Route { dst, via, mtu, advmss, priority, table, scope }
+    datapath::Route { dst, via, source: None, mtu, advmss, priority, table, scope }
 }
 
 /// The gateway of the pod's first address of a family.
@@ -141,7 +160,7 @@ fn gateway_of(ipv4: bool, leases: &[Lease]) -> Option<IpAddr> {
 
 /// A hardware address that follows from an IP address, of IPv4 where there is one: whoever still has the last holder of
 /// the IP address in his neighbour table reaches the next one all the same. 0a:58 is the prefix that kubenet used.
-fn mac_of(addresses: &[IpAddr]) -> MacAddr {
+pub(crate) fn mac_of(addresses: &[IpAddr]) -> MacAddr {
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     let [a, b, c, d] = match first {
         Some(IpAddr::V4(address)) => address.octets(),

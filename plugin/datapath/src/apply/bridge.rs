@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo, tolerate};
+use super::{ApplyError, ETHERNET_MTU, Undo, tolerate, vlan};
 use crate::{
-    Bridge,
+    Bridge, LinkName, MacAddr, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
     rtnl::{
@@ -21,11 +21,15 @@ use crate::{
     sysctl,
 };
 
-/// What a link's MTU is where nothing says otherwise (RFC 894).
-const ETHERNET_MTU: u32 = 1500;
+/// The bridge as it is, and the link that has its addresses where it has not.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) link: Link,
+    pub(super) gateway_link: Option<(LinkName, MacAddr)>,
+}
 
 /// Makes or checks the bridge and returns it as it is.
-pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
+pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Made, ApplyError> {
     let mut bridge = match link::by_name(host, &wanted.name)? {
         Some(bridge) => bridge,
         None => create(host, wanted, undo)?,
@@ -43,7 +47,15 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
         sysctl::ensure(&format!("ipv6/conf/{}/accept_dad", wanted.name), "0")?;
         sysctl::ensure(&format!("ipv6/conf/{}/accept_ra", wanted.name), "0")?;
     }
-    set_gateways(host, wanted, &bridge, undo)?;
+    let vlan_link = match &wanted.gateway_link {
+        Some(link) => Some((link, vlan::ensure_link(host, &bridge, link, undo)?)),
+        None => None,
+    };
+    let (name, index) = match &vlan_link {
+        Some((wanted, link)) => (&wanted.name, link.index),
+        None => (&wanted.name, bridge.index),
+    };
+    set_gateways(host, wanted, (name, index), undo)?;
     if !bridge.is_up {
         let mtu = is_unfinished.then_some(bridge.mtu);
         host.execute(&change::raise_bridge(&wanted.name, bridge.index, mtu))?;
@@ -51,20 +63,23 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     for gateway in &wanted.gateways {
         route::wait_until_local(host, gateway.addr())?;
     }
-    if wanted.promiscuous {
+    if wanted.promiscuity != Promiscuity::Off {
         make_promiscuous(host, wanted, &bridge)?;
     }
-    Ok(bridge)
+    let gateway_link = vlan_link.and_then(|(wanted, link)| Some((wanted.name.clone(), link.mac?)));
+    Ok(Made { link: bridge, gateway_link })
 }
 
 /// The rules come first, so that no duplicate slips through. Never undone: other pods need it too.
 fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
-    let duplicates = Duplicates {
-        bridge: &wanted.name,
-        mac: bridge.mac.unwrap_or(wanted.mac),
-        gateways: &wanted.gateways,
-    };
-    duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    if wanted.promiscuity == Promiscuity::Deduplicated {
+        let duplicates = Duplicates {
+            bridge: &wanted.name,
+            mac: bridge.mac.unwrap_or(wanted.mac),
+            gateways: &wanted.gateways,
+        };
+        duplicates.drop_all(&mut Socket::open(Protocol::Netfilter)?)?;
+    }
     if !bridge.is_promiscuous {
         host.execute(&change::make_promiscuous(&wanted.name, bridge.index))?;
     }
@@ -78,7 +93,12 @@ pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
     if !is_unfinished(&bridge, wanted) {
         refuse_other_settings(&bridge, wanted)?;
     }
-    let present = address::list(&mut host, bridge.index)?;
+    let holder = match &wanted.gateway_link {
+        Some(link) => link::by_name(&mut host, &link.name)?,
+        None => Some(bridge),
+    };
+    let Some(holder) = holder else { return Ok(()) };
+    let present = address::list(&mut host, holder.index)?;
     wanted.gateways.iter().try_for_each(|gateway| refuse_conflict(&present, wanted, *gateway))
 }
 
@@ -94,7 +114,7 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
         return Err(ApplyError::NotABridge { name: name(), kind });
     }
     match wanted.mtu {
-        Some(mtu) if mtu != bridge.mtu => {
+        Some(mtu) if mtu != bridge.mtu && !wanted.adopts_mtu => {
             Err(ApplyError::BridgeMtu { name: name(), found: bridge.mtu, wanted: mtu })
         }
         _ => Ok(()),
@@ -102,7 +122,7 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
 }
 
 fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
-    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac)) {
+    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac, wanted.filters_vlans)) {
         Ok(replies) => replies.iter().find_map(Link::parse),
         Err(error) if error.errno() == Some(Errno::EEXIST) => {
             let others = link::by_name(host, &wanted.name)?;
@@ -125,25 +145,25 @@ fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, A
 fn set_gateways(
     host: &mut Socket,
     wanted: &Bridge,
-    bridge: &Link,
+    (name, index): (&LinkName, u32),
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
     if wanted.gateways.is_empty() {
         return Ok(());
     }
-    let name = wanted.name.as_str();
-    let present = address::list(host, bridge.index)?;
+    let name = name.as_str();
+    let present = address::list(host, index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
         refuse_conflict(&present, wanted, *gateway)?;
         for found in in_the_way(&present, wanted, *gateway) {
-            tolerate(host.execute(&address::delete(name, bridge.index, *found)), Errno::EADDRNOTAVAIL)?;
-            undo.deleted_address(name, bridge.index, *found);
+            tolerate(host.execute(&address::delete(name, index, *found)), Errno::EADDRNOTAVAIL)?;
+            undo.deleted_address(name, index, *found);
         }
-        let added = host.execute(&address::add(name, bridge.index, *gateway));
+        let added = host.execute(&address::add(name, index, *gateway));
         if added.as_ref().is_err_and(|error| error.errno() == Some(Errno::EEXIST)) {
             continue;
         }
-        undo.added_address(name, bridge.index, *gateway);
+        undo.added_address(name, index, *gateway);
         added?;
     }
     Ok(())
@@ -160,7 +180,9 @@ fn in_the_way<'a>(
 
 fn refuse_conflict(present: &[IpNet], wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
     match in_the_way(present, wanted, gateway).next().filter(|_| !wanted.force_address) {
-        Some(&found) => Err(ApplyError::BridgeAddress { name: wanted.name.clone(), found, wanted: gateway }),
+        Some(&found) => {
+            Err(ApplyError::BridgeAddress { name: wanted.holder().clone(), found, wanted: gateway })
+        }
         None => Ok(()),
     }
 }

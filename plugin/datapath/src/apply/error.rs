@@ -1,6 +1,6 @@
 //! Why a pod's network could not be made.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 
@@ -74,6 +74,14 @@ pub enum ApplyError {
     Vanished {
         /// The link.
         name: LinkName,
+    },
+    /// Duplicate address detection found somebody.
+    #[error("address {address} of {link} in the pod is in use by somebody else on its network")]
+    Duplicate {
+        /// The address.
+        address: IpAddr,
+        /// The pod's link.
+        link: LinkName,
     },
     /// A request to the kernel failed.
     #[error(transparent)]

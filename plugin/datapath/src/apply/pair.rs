@@ -2,13 +2,13 @@
 
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo};
+use super::{ApplyError, Undo, vlan};
 use crate::{
-    Label, LinkName, Netns, Owner, PodNetwork,
-    netlink::Socket,
+    HostEnd, Label, LinkName, Netns, Owner, PodNetwork,
+    netlink::{Request, Socket},
     patience::wait_until,
     rtnl::{
-        change::{self, End},
+        change::{self, End, PortFlags},
         link::{self, Link},
     },
     sysctl,
@@ -27,7 +27,7 @@ pub(super) struct Pair {
 pub(super) fn create(
     host: &mut Socket,
     wanted: &PodNetwork,
-    bridge: u32,
+    bridge: Option<u32>,
     mtu: u32,
     netns: &Netns,
     undo: &mut Undo,
@@ -39,7 +39,7 @@ pub(super) fn create(
             End { name: &wanted.veth.pod_name, mac: wanted.veth.pod_mac },
         ];
         let [host_end, pod_end] = ends;
-        let echoed = match host.query(&change::create_pair(host_end, bridge, pod_end, netns, mtu)) {
+        let echoed = match host.query(&change::create_pair(host_end, bridge, pod_end, Some(netns), mtu)) {
             Ok(replies) => replies.iter().find_map(Link::parse),
             Err(error) if error.errno() == Some(Errno::EEXIST) => {
                 refuse_unless_foreign(host, wanted, name, netns)?;
@@ -57,12 +57,26 @@ pub(super) fn create(
             None => link::by_name(host, name)?,
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        let (alias, has_ipv6) = (wanted.owner.alias(), sysctl::has_ipv6());
-        host.execute(&change::mark_port(name, link.index, alias, wanted.hairpin, has_ipv6))?;
+        host.execute(&mark(wanted, name, link.index))?;
+        if let HostEnd::Port(port) = &wanted.host_end {
+            vlan::assign(host, name.as_str(), link.index, &port.vlans)?;
+        }
         let pod_index = link.peer.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
         return Ok(Pair { host_name: name.clone(), host_index: link.index, pod_index });
     }
     Err(ApplyError::NamesTaken { names })
+}
+
+fn mark(wanted: &PodNetwork, name: &LinkName, index: u32) -> Request {
+    let alias = wanted.owner.alias();
+    match &wanted.host_end {
+        HostEnd::Port(port) => {
+            let flags = PortFlags { hairpin: port.hairpin, isolated: port.isolated };
+            change::mark_port(name, index, alias, flags, sysctl::has_ipv6())
+        }
+        // It needs its link-local address: what it forwards to the pod, it asks for the neighbour from there.
+        HostEnd::Routed { .. } => change::mark_link(name, index, alias),
+    }
 }
 
 /// Finds out which of the pair's names is taken; only a foreign link on the host leaves another name to try.
@@ -93,12 +107,13 @@ pub(super) fn refuse_if_attached(owner: &Owner, name: &LinkName, link: &Link) ->
     Ok(())
 }
 
-/// Waits until the bridge forwards to and from the port.
+/// Waits until the host's end forwards to and from the pod: as a port of a bridge, or as a link of its own.
 ///
 /// The kernel learns of a link's carrier at once but acts on it in a worker; until then the bridge drops
 /// the pod's packets. Asking for the link makes it act (Linux 6.8 and later), so that one question is enough.
 pub(super) fn wait_until_forwarding(host: &mut Socket, pair: &Pair) -> Result<(), ApplyError> {
-    Ok(wait_until("the bridge does not forward to the pod", || {
-        Ok(link::by_index(host, pair.host_index)?.is_some_and(|link| link.port.is_forwarding))
+    Ok(wait_until("the host's end does not forward to the pod", || {
+        let link = link::by_index(host, pair.host_index)?;
+        Ok(link.is_some_and(|link| link.master.is_none() || link.port.is_forwarding))
     })?)
 }

@@ -3,14 +3,30 @@
 //! A thread enters the namespace once, to open a socket there and to set the parameters that only files have.
 //! All else goes through that socket, in one datagram.
 
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use ipnet::IpNet;
+
 use super::ApplyError;
 use crate::{
     LinkName, Netns, PodNetwork, SysctlError,
     netlink::{Protocol, Request, Socket},
     parameters,
-    rtnl::{address, change, route},
+    rtnl::{
+        address::{self, Probing},
+        change, route,
+    },
     sysctl,
 };
+
+/// The kernel waits for one second after a random part of another (RFC 4862 section 5.1 and 5.4); more only where an
+/// administrator has it send more probes.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+const PROBE_POLL: Duration = Duration::from_millis(10);
 
 /// The pod's end, configured.
 #[derive(Debug)]
@@ -24,32 +40,58 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
     let name = &wanted.veth.pod_name;
     let mut socket = netns.run(|| {
         if wanted.has_ipv6() {
-            set_ipv6_parameters(name)?;
+            set_ipv6_parameters(name, wanted.detects_duplicates)?;
         }
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;
-    // Routes need the link up and the addresses there.
-    let requests: Vec<Request> = [change::raise_pod_end(name, index)]
-        .into_iter()
-        .chain(wanted.addresses.iter().map(|address| address::add(name.as_str(), index, *address)))
-        .chain(wanted.routes.iter().map(|route| route::add(index, route)))
-        .collect();
-    socket.batch(&requests)?;
+    if wanted.veth.is_up {
+        socket.batch(&requests(wanted, index))?;
+    }
     Ok(Pod { socket, index })
 }
 
-fn set_ipv6_parameters(name: &LinkName) -> Result<(), SysctlError> {
-    parameters::ipv6(name).try_for_each(|(parameter, value)| sysctl::ensure(&parameter, value))
+/// Routes need the link up and the addresses there.
+fn requests(wanted: &PodNetwork, index: u32) -> Vec<Request> {
+    let name = &wanted.veth.pod_name;
+    let is_routed = wanted.bridge().is_none();
+    let add = if wanted.detects_duplicates { address::add_and_probe } else { address::add };
+    let addresses = wanted.addresses.iter().flat_map(|address| {
+        // What goes to the pod's own subnet goes through the host, too.
+        let on_link = is_routed.then(|| route::delete_subnet(index, *address));
+        [add(name.as_str(), index, *address)].into_iter().chain(on_link)
+    });
+    let routes = wanted.routes.iter().map(|route| route::add(index, route));
+    [change::raise_pod_end(name, index)].into_iter().chain(addresses).chain(routes).collect()
+}
+
+fn set_ipv6_parameters(name: &LinkName, detects_duplicates: bool) -> Result<(), SysctlError> {
+    parameters::ipv6(name, detects_duplicates)
+        .try_for_each(|(parameter, value)| sysctl::ensure(&parameter, value))
 }
 
 impl Pod {
     /// Waits until the pod takes packets to its IPv6 addresses, then tells the neighbours which Ethernet
     /// address the pod's addresses have now.
     pub(super) fn announce(&mut self, wanted: &PodNetwork) -> Result<(), ApplyError> {
-        for address in &wanted.addresses {
-            route::wait_until_local(&mut self.socket, address.addr())?;
+        for address in wanted.addresses.iter().map(IpNet::addr) {
+            if wanted.detects_duplicates {
+                self.probe(&wanted.veth.pod_name, address)?;
+            }
+            route::wait_until_local(&mut self.socket, address)?;
         }
         let veth = &wanted.veth;
         Ok(self.socket.execute(&change::announce(&veth.pod_name, self.index, veth.pod_mac))?)
+    }
+
+    /// Waits until nobody else was found to have the IPv6 address.
+    fn probe(&mut self, link: &LinkName, address: IpAddr) -> Result<(), ApplyError> {
+        let start = Instant::now();
+        loop {
+            match address::probing(&mut self.socket, self.index, address)? {
+                Probing::Failed => return Err(ApplyError::Duplicate { address, link: link.clone() }),
+                Probing::Under if start.elapsed() < PROBE_LIMIT => thread::sleep(PROBE_POLL),
+                Probing::Under | Probing::Over => return Ok(()),
+            }
+        }
     }
 }

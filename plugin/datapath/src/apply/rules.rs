@@ -1,14 +1,31 @@
-//! The pod's rules: masquerading and host ports.
+//! The pod's rules: masquerading, host ports, the check of senders.
 
-use super::{ApplyError, Undo};
+use super::{ApplyError, Undo, pair::Pair};
 use crate::{
-    PodNetwork, conntrack,
+    Masquerade, PodNetwork, conntrack,
     netlink::{Protocol, Socket},
+    nft::{reference_masquerade, sender_check},
     parameters, sysctl,
 };
 
 /// Adds the rules, and what host ports need besides.
-pub(super) fn add(wanted: &PodNetwork, undo: &mut Undo) -> Result<(), ApplyError> {
+pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
+    add_own(wanted, pair, undo)?;
+    if wanted.masquerade != Masquerade::Reference && !wanted.checks_sender {
+        return Ok(());
+    }
+    let mut netfilter = Socket::open(Protocol::Netfilter)?;
+    undo.reference_rules(&wanted.owner);
+    if wanted.masquerade == Masquerade::Reference {
+        reference_masquerade::add(&mut netfilter, &wanted.owner, &wanted.addresses)?;
+    }
+    if wanted.checks_sender {
+        sender_check::add(&mut netfilter, &wanted.owner, &pair.host_name, wanted.veth.pod_mac)?;
+    }
+    Ok(())
+}
+
+fn add_own(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
     let rules = wanted.rules();
     if rules.is_empty() {
         return Ok(());
@@ -18,7 +35,8 @@ pub(super) fn add(wanted: &PodNetwork, undo: &mut Undo) -> Result<(), ApplyError
     rules.add(&mut netfilter)?;
     if wanted.host_ports.needs_route_localnet() {
         // Not before the rule that makes up for it. Never undone: other pods need it too.
-        let (parameter, value) = parameters::route_localnet(&wanted.bridge.name);
+        let facing = wanted.bridge().map_or(&pair.host_name, |bridge| &bridge.name);
+        let (parameter, value) = parameters::route_localnet(facing.as_str());
         sysctl::ensure(&parameter, value)?;
     }
     conntrack::forget(&rules.udp_ports());

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The kernel queues only what leaves, hence the ifb: a link out of which packets come back in. A token bucket at the
-//! pod's own end would need none, but be the pod's to remove.
+//! pod's own end would need none, but be the pod's to remove. Where only some peers are meant, filters choose
+//! ([`selection`]).
 
 use nix::errno::Errno;
 
@@ -15,12 +16,12 @@ use super::{
     pair::{Pair, refuse_if_attached},
 };
 use crate::{
-    LinkName, LinkPrefix, PodNetwork, TokenBucket,
+    LinkName, LinkPrefix, PodNetwork, Shaping, TokenBucket,
     netlink::{Request, Socket},
     rtnl::{
         change,
         link::{self, Link},
-        tc,
+        tc::{self, selection},
     },
     sysctl,
 };
@@ -35,12 +36,18 @@ pub(super) fn shape(
 ) -> Result<(), ApplyError> {
     let (name, index) = (pair.host_name.as_str(), pair.host_index);
     let mut requests = Vec::new();
-    if let Some(bucket) = wanted.shaping.egress {
+    let Shaping { ingress, egress, peers } = &wanted.shaping;
+    if let Some(bucket) = egress {
         let (ifb_name, ifb) = create_ifb(host, wanted, mtu, undo)?;
         requests.extend(finish_ifb(&ifb_name, ifb, wanted.owner.alias(), bucket.for_mtu(mtu)));
-        requests.extend([tc::see_arriving(name, index), tc::redirect_arriving(name, index, ifb)]);
+        requests.extend(selection::send_by(name, index, ifb, peers));
     }
-    requests.extend(wanted.shaping.ingress.map(|bucket| tc::shape(name, index, bucket.for_mtu(mtu))));
+    if let Some(bucket) = ingress.map(|bucket| bucket.for_mtu(mtu)) {
+        requests.extend(
+            selection::receive_some(name, index, bucket, peers)
+                .unwrap_or_else(|| vec![tc::shape(name, index, bucket)]),
+        );
+    }
     if !requests.is_empty() {
         host.batch(&requests)?;
     }

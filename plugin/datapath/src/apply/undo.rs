@@ -26,12 +26,18 @@ enum Made {
     },
     Bridge(Bridge),
     Rules(OwnerId, PodRules),
+    ReferenceRules(Owner),
 }
 
 impl Undo {
     /// A link of the owner's, of a pair the host's end, or the try to make it.
     pub(super) fn link(&mut self, owner: &Owner, name: &LinkName) {
         self.made.push(Made::Link { owner: owner.clone(), name: name.clone() });
+    }
+
+    /// The node's own link into a VLAN.
+    pub(super) fn vlan_link(&mut self, name: &str, index: u32) {
+        self.made.push(Made::Reversible(change::delete(name, index)));
     }
 
     /// A bridge, or the try to make it.
@@ -52,6 +58,11 @@ impl Undo {
     /// A pod's rules.
     pub(super) fn rules(&mut self, owner: OwnerId, rules: PodRules) {
         self.made.push(Made::Rules(owner, rules));
+    }
+
+    /// A pod's rules in the reference plugins' tables, or the try to make them.
+    pub(super) fn reference_rules(&mut self, owner: &Owner) {
+        self.made.push(Made::ReferenceRules(owner.clone()));
     }
 
     /// Takes everything back, the last made first. What fails is logged and the rest still taken back: the
@@ -76,6 +87,7 @@ impl Made {
             Self::Reversible(request) => host.execute(&request)?,
             Self::Link { owner, name } => remove::link(host, &owner, &name).map(drop)?,
             Self::Bridge(bridge) => delete_unused(host, &bridge)?,
+            Self::ReferenceRules(owner) => remove::reference_rules(&owner)?,
             Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
                 nft::remove(&mut netfilter, owner, Some(&rules))?;

@@ -14,22 +14,16 @@
 //! The rules' comments say whom they are about, so that others take their place when an address changes.
 
 use ipnet::IpNet;
-use nix::errno::Errno;
 
 use super::{
     NftError,
     expression::{Expressions, Verdict},
     layout::SCHEMA,
-    table::{self, Hook, Rule, Table},
+    reading,
+    table::{self, BRIDGE, Hook, Rule, Table},
     transaction,
 };
-use crate::{
-    LinkName, LinkPrefix, MacAddr,
-    netlink::{Request, Socket},
-};
-
-/// `NFPROTO_BRIDGE`.
-const BRIDGE: u8 = 7;
+use crate::{LinkName, LinkPrefix, MacAddr, netlink::Socket};
 
 /// The table that holds everything of podnet's that sees Ethernet frames.
 const TABLE: Table = Table { family: BRIDGE, name: "podnet" };
@@ -63,11 +57,7 @@ impl Duplicates<'_> {
 
     /// Whether they are dropped.
     pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
-        let request: Request = TABLE.rules(&self.chain());
-        let found = match socket.query(&request) {
-            Err(error) if error.errno() == Some(Errno::ENOENT) => Vec::new(),
-            answer => answer.map_err(NftError::reading)?,
-        };
+        let found = reading::read(socket, &TABLE.rules(&self.chain()))?;
         let wanted = self.rules();
         Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
     }

@@ -50,7 +50,7 @@ pub enum NftError {
 impl NftError {
     /// The error of a request that reads. `EINVAL` is the kernel's word for a part of netfilter that it has
     /// not.
-    pub(super) fn reading(source: NetlinkError) -> Self {
+    pub(crate) fn reading(source: NetlinkError) -> Self {
         match source.errno() {
             Some(Errno::EINVAL) => Self::Unsupported { source },
             _ => Self::Read { source },

@@ -15,13 +15,14 @@ use super::{
     attribute::{Writer, find, text},
     key::{self, Part},
 };
-use crate::{LinkPrefix, MacAddr, Transport};
+use crate::{LinkName, LinkPrefix, MacAddr, Transport};
 
 /// The first register (`NFT_REG_1`), sixteen bytes wide.
 const REGISTER: u32 = 1;
 /// `NFT_REG_VERDICT`: what is written here is carried out.
 const VERDICT_REGISTER: u32 = 0;
 
+const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_NEQ: u32 = 1;
 const NFT_META_L4PROTO: u32 = 16;
 
@@ -39,6 +40,8 @@ const VERDICT_CHAIN: u16 = 2;
 pub(super) enum Verdict<'a> {
     /// Go on in the chain of this name, and come back.
     Jump(&'a str),
+    /// Go on in the chain of this name, and do not come back.
+    Goto(&'a str),
     /// Go back to the calling chain.
     Return,
     /// Take the packet away.
@@ -50,16 +53,18 @@ impl Verdict<'_> {
     pub(super) fn write(self, data: &mut Writer) {
         const CODE: u16 = 1;
         const NFT_JUMP: i32 = -3;
+        const NFT_GOTO: i32 = -4;
         const NFT_RETURN: i32 = -5;
         const NF_DROP: i32 = 0;
         let code = match self {
             Self::Jump(_) => NFT_JUMP,
+            Self::Goto(_) => NFT_GOTO,
             Self::Return => NFT_RETURN,
             Self::Drop => NF_DROP,
         };
         data.nested(DATA_VERDICT, |verdict| {
             verdict.number(CODE, code.cast_unsigned());
-            if let Self::Jump(chain) = self {
+            if let Self::Jump(chain) | Self::Goto(chain) = self {
                 verdict.text(VERDICT_CHAIN, chain);
             }
         });
@@ -144,6 +149,23 @@ impl Expressions {
         self.address_in(Field::Source, net)
     }
 
+    /// Go on only with a packet whose destination is outside `net`; for packets known to be of its version.
+    pub(super) fn destination_not_in(mut self, net: IpNet) -> Self {
+        self.compare_address(NFT_CMP_NEQ, Field::Destination, net);
+        self
+    }
+
+    /// Go on only with what came in by this link.
+    pub(super) fn came_in_by(mut self, link: &LinkName) -> Self {
+        const NFT_META_IIFNAME: u32 = 6;
+        const IFNAMSIZ: usize = 16;
+        let mut name = link.as_str().as_bytes().to_vec();
+        name.resize(IFNAMSIZ, 0);
+        self.load_meta(REGISTER, NFT_META_IIFNAME);
+        self.equals(&name);
+        self
+    }
+
     /// Go on only with a frame from this Ethernet address.
     pub(super) fn sent_from(mut self, mac: MacAddr) -> Self {
         const NFT_PAYLOAD_LL_HEADER: u32 = 0;
@@ -169,28 +191,28 @@ impl Expressions {
         let ethertype = if net.addr().is_ipv4() { ETH_P_IP } else { ETH_P_IPV6 };
         self.load_meta(REGISTER, NFT_META_PROTOCOL);
         self.equals(&ethertype.to_be_bytes());
-        self.compare_address(Field::Source, net);
+        self.compare_address(NFT_CMP_EQ, Field::Source, net);
         self
     }
 
     fn address_in(mut self, field: Field, net: IpNet) -> Self {
         self.is_version(IpVersion::of(net.addr()));
-        self.compare_address(field, net);
+        self.compare_address(NFT_CMP_EQ, field, net);
         self
     }
 
-    /// Go on only with a packet, known to be of the version, whose field is inside `net`.
-    fn compare_address(&mut self, field: Field, net: IpNet) {
+    /// Go on only with a packet, known to be of the version, whose field is inside `net`, or outside.
+    fn compare_address(&mut self, operation: u32, field: Field, net: IpNet) {
         let version = IpVersion::of(net.addr());
         let network = octets(net.network());
         let whole_bytes = usize::from(net.prefix_len() / 8);
         if net.prefix_len().is_multiple_of(8) && whole_bytes > 0 {
             self.load_address(REGISTER, version, field, whole_bytes);
-            self.equals(network.get(..whole_bytes).unwrap_or_default());
+            self.compare(operation, network.get(..whole_bytes).unwrap_or_default());
         } else {
             self.load_address(REGISTER, version, field, version.width());
             self.mask(&octets(net.netmask()));
-            self.equals(&network);
+            self.compare(operation, &network);
         }
     }
 
@@ -277,6 +299,12 @@ impl Expressions {
             immediate.number(DESTINATION_REGISTER, VERDICT_REGISTER);
             immediate.nested(DATA, |data| verdict.write(data));
         });
+        self
+    }
+
+    /// Give the packet's connection the address of the interface it leaves by.
+    pub(super) fn masquerade(mut self) -> Self {
+        self.expression("masq", |_| {});
         self
     }
 

@@ -32,9 +32,10 @@ pub(super) const MAPS: [Map; 2] = [
 ];
 
 /// `NF_INET_POST_ROUTING`, at the priority that `nft` calls `srcnat` (`NF_IP_PRI_NAT_SRC`).
-const SOURCE_NAT: Hook = Hook { kind: "nat", number: 4, priority: 100 };
+pub(super) const SOURCE_NAT: Hook = Hook { kind: "nat", number: 4, priority: 100 };
 
-const MULTICAST: [IpNet; 2] = [
+/// The groups of IPv4 and IPv6.
+pub(super) const MULTICAST: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4)),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
 ];

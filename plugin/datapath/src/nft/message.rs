@@ -23,6 +23,7 @@ pub(super) enum Operation {
     GetTable = 1,
     NewChain = 3,
     GetChain = 4,
+    DeleteChain = 5,
     NewRule = 6,
     GetRule = 7,
     DeleteRule = 8,

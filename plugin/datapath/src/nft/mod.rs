@@ -12,7 +12,8 @@
 //! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
 //!   of the node that lead to a pod) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
-//! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`.
+//! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`. `reference_masquerade` and
+//! `sender_check` are the reference plugins' rules, in their tables.
 //!
 //! Rules are made once for the node; a pod is elements of maps, whose cost does not grow with the number
 //! of pods. An element's comment is its owner's alias, so that the owner's id is enough to find it, and so
@@ -32,7 +33,9 @@ mod layout;
 mod masquerade;
 mod message;
 mod reading;
+pub(crate) mod reference_masquerade;
 mod rules;
+pub(crate) mod sender_check;
 mod services;
 mod table;
 #[cfg(test)]
@@ -40,13 +43,26 @@ mod tests;
 mod transaction;
 
 use ipnet::IpNet;
+use nix::errno::Errno;
+
+use crate::netlink::{NetlinkError, Protocol, Socket};
 
 pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
+pub use reading::has_foreign_chain;
 pub use rules::{PodRules, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
+
+/// A socket to look for rules by; `None` where the kernel has no netfilter that could hold any.
+pub fn open_if_any() -> Result<Option<Socket>, NetlinkError> {
+    const UNSUPPORTED: i32 = Errno::EPROTONOSUPPORT as i32;
+    match Socket::open(Protocol::Netfilter) {
+        Err(NetlinkError::Open { source, .. }) if source.raw_os_error() == Some(UNSUPPORTED) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
 
 /// The name of a pod subnet's chain: `masq-10.244.1.0-24`, `masq-fd00_244__-64`. nft's grammar allows no colon in
 /// a name.

@@ -9,9 +9,13 @@ use super::{
     element::Element,
     layout::{Chain, SCHEMA, TABLE},
     message,
-    table::{self, Map},
+    table::{self, Map, Table},
 };
 use crate::netlink::{Reply, Request, Socket};
+
+// Families of tables, of `linux/netfilter.h`.
+const NFPROTO_IPV4: u8 = 2;
+const NFPROTO_IPV6: u8 = 10;
 
 /// Up to so many elements are asked for one by one; for more it is quicker to list the map.
 const FEW: usize = 16;
@@ -26,6 +30,21 @@ pub(super) fn has_chains(
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
         Err(error) => Err(NftError::reading(error)),
+    }
+}
+
+/// Whether another program's table of IPv4 (`ipv4`) or IPv6 is there and has this chain. False also where the kernel has no
+/// nftables at all.
+pub fn has_foreign_chain(ipv4: bool, table: &'static str, chain: &str) -> Result<bool, NftError> {
+    let read = |source| NftError::reading(source);
+    let table = Table { family: if ipv4 { NFPROTO_IPV4 } else { NFPROTO_IPV6 }, name: table };
+    let Some(mut socket) = super::open_if_any().map_err(read)? else { return Ok(false) };
+    match socket.query(&table.get_chain(chain)) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.errno(), Some(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP)) => {
+            Ok(false)
+        }
+        Err(error) => Err(read(error)),
     }
 }
 
@@ -76,7 +95,7 @@ fn elements_in_answer(socket: &mut Socket, request: &Request) -> Result<Vec<Elem
 }
 
 /// The objects in the answer; none if the object that was asked for, or what it would be in, is not there.
-fn read(socket: &mut Socket, request: &Request) -> Result<Vec<Reply>, NftError> {
+pub(super) fn read(socket: &mut Socket, request: &Request) -> Result<Vec<Reply>, NftError> {
     match socket.query(request) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(Vec::new()),
         answer => answer.map_err(NftError::reading),

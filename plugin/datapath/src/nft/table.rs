@@ -22,6 +22,8 @@ use crate::netlink::{Reply, Request};
 
 /// `NFPROTO_INET`: the family of tables whose chains see IPv4 and IPv6.
 pub(super) const INET: u8 = 1;
+/// `NFPROTO_BRIDGE`: of those whose chains see Ethernet frames.
+pub(super) const BRIDGE: u8 = 7;
 
 /// A table.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +59,7 @@ pub(super) struct Map {
 /// A rule: what it does, and the comment by which people and programs know it.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// The comment, one in its chain.
+    /// The comment; in chains of podnet's, one in its chain. Empty: none.
     pub(super) comment: Cow<'static, str>,
     /// What the rule does.
     pub(super) expressions: Expressions,
@@ -81,13 +83,13 @@ impl Hook {
 }
 
 impl Table {
-    /// Makes the table. The comment of a table that is there already stays as it is.
+    /// Makes the table, with this comment unless it is empty. The comment of a table that is there already stays as it is.
     pub(super) fn ensure(self, comment: &str) -> Request {
         const FLAGS: u16 = 2;
         let what = format!("add table {}", self.name);
         self.request(what, Operation::NewTable, NLM_F_ACK | NLM_F_CREATE, |table| {
             table.number(FLAGS, 0);
-            table.bytes(TABLE_USERDATA, &comment::encode(comment));
+            write_comment(table, TABLE_USERDATA, comment);
         })
     }
 
@@ -107,6 +109,12 @@ impl Table {
                 hook.write(chain);
             }
         })
+    }
+
+    /// Deletes a chain and the rules in it; `EBUSY` where a rule of another chain leads to it.
+    pub(super) fn delete_chain(self, name: &str) -> Request {
+        let what = format!("delete chain {name}");
+        self.request(what, Operation::DeleteChain, NLM_F_ACK, |chain| chain.text(CHAIN_NAME, name))
     }
 
     /// Asks for a chain.
@@ -149,7 +157,16 @@ impl Table {
         self.request(what, Operation::NewRule, flags, |message| {
             message.text(RULE_CHAIN, chain);
             rule.expressions.write(EXPRESSIONS, message);
-            message.bytes(RULE_USERDATA, &comment::encode(&rule.comment));
+            write_comment(message, RULE_USERDATA, &rule.comment);
+        })
+    }
+
+    /// Deletes one rule of a chain, by its [`rule_handle`].
+    pub(super) fn delete_rule(self, chain: &str, handle: &[u8]) -> Request {
+        let what = format!("delete a rule of chain {chain}");
+        self.request(what, Operation::DeleteRule, NLM_F_ACK, |rule| {
+            rule.text(RULE_CHAIN, chain);
+            rule.bytes(RULE_HANDLE, handle);
         })
     }
 
@@ -231,6 +248,7 @@ impl Table {
 const TABLE_USERDATA: u16 = 6;
 const CHAIN_NAME: u16 = 3;
 const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
 const RULE_USERDATA: u16 = 7;
 
 fn length(parts: &[Part]) -> u32 {
@@ -240,6 +258,18 @@ fn length(parts: &[Part]) -> u32 {
 /// The comment of the table in an answer to [`Table::get`].
 pub(super) fn table_comment(reply: &Reply) -> Option<&str> {
     find(message::attributes(reply), TABLE_USERDATA).and_then(comment::decode)
+}
+
+/// Writes a comment, unless it is empty.
+fn write_comment(object: &mut Writer, userdata: u16, text: &str) {
+    if !text.is_empty() {
+        object.bytes(userdata, &comment::encode(text));
+    }
+}
+
+/// The number by which the kernel knows a rule in an answer to [`Table::rules`].
+pub(super) fn rule_handle(reply: &Reply) -> Option<&[u8]> {
+    find(message::attributes(reply), RULE_HANDLE)
 }
 
 /// The comment of a rule in an answer to [`Table::rules`].

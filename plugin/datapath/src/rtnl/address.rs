@@ -1,5 +1,7 @@
 //! Addresses of links: `RTM_*ADDR` (rtnetlink(7)).
 
+use std::net::IpAddr;
+
 use ipnet::{IpNet, Ipv4Net};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
@@ -8,26 +10,74 @@ use netlink_packet_route::{
 };
 
 use super::value;
-use crate::netlink::{NetlinkError, Request, Socket};
+use crate::netlink::{NetlinkError, Reply, Request, Socket};
 
 /// Bytes of `struct ifaddrmsg`.
 const HEADER: usize = 8;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
+const IFA_FLAGS: u16 = 8;
 
 /// The addresses of the link with this index.
 pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNet>, NetlinkError> {
+    Ok(socket.query(&list_request(index))?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+fn list_request(index: u32) -> Request {
     let mut message = AddressMessage::default();
     message.header.index = index;
     let what = format!("list addresses of link {index}");
-    let request = Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message));
-    Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+    Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))
 }
 
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.
 pub(crate) fn add(link: &str, index: u32, address: IpNet) -> Request {
     let what = format!("add address {address} to {link}");
     Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message(index, address)))
+}
+
+/// Adds an address, as [`add`]; one of IPv6 is not used before nobody else was found to have it: [`probing`].
+pub(crate) fn add_and_probe(link: &str, index: u32, address: IpNet) -> Request {
+    let what = format!("add address {address} to {link}");
+    let mut message = message(index, address);
+    message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Flags(_)));
+    Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message))
+}
+
+/// How far duplicate address detection is (RFC 4862 section 5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probing {
+    /// Nobody has answered yet.
+    Under,
+    /// Somebody else has the address.
+    Failed,
+    /// Nobody has; also where nobody was asked.
+    Over,
+}
+
+/// How far it is for an address of the link with this index.
+pub(crate) fn probing(socket: &mut Socket, index: u32, address: IpAddr) -> Result<Probing, NetlinkError> {
+    let replies = socket.query(&list_request(index))?;
+    let of_address = |reply: &&Reply| parse(&reply.body).is_some_and(|found| found.addr() == address);
+    Ok(replies.iter().find(of_address).map_or(Probing::Over, |reply| Probing::of(&reply.body)))
+}
+
+impl Probing {
+    fn of(body: &[u8]) -> Self {
+        let mut flags = AddressFlags::empty();
+        for (kind, value) in value::after(HEADER, body) {
+            if kind == IFA_FLAGS {
+                flags = AddressFlags::from_bits_retain(value::number(value).unwrap_or_default());
+            }
+        }
+        if flags.contains(AddressFlags::Dadfailed) {
+            Self::Failed
+        } else if flags.contains(AddressFlags::Tentative) {
+            Self::Under
+        } else {
+            Self::Over
+        }
+    }
 }
 
 /// Removes an address.

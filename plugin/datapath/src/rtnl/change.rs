@@ -8,8 +8,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridgePort, InfoData,
-        InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoBridge, InfoBridgePort,
+        InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+        LinkMessage,
     },
 };
 
@@ -22,36 +23,65 @@ pub(crate) struct End<'a> {
     pub(crate) mac: MacAddr,
 }
 
-/// Creates a bridge, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
-pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr) -> Request {
+/// Creates a bridge, down; `EEXIST` where a link has the name, `EOPNOTSUPP` where it is to tell VLANs apart and the kernel
+/// cannot. Kernels from 6.2 on echo the new link.
+pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr, filters_vlans: bool) -> Request {
+    let mut info = vec![LinkInfo::Kind(InfoKind::Bridge)];
+    if filters_vlans {
+        info.push(LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)])));
+    }
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(name.to_string()),
         LinkAttribute::Address(mac.bytes().to_vec()),
-        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
+        LinkAttribute::LinkInfo(info),
     ];
-    create(format!("create bridge {name}"), message)
+    let kind = if filters_vlans { " that tells VLANs apart" } else { "" };
+    create(format!("create bridge {name}{kind}"), message)
 }
 
-/// Creates a pair: the host's end up and a port of the bridge, the pod's end down and in the pod's namespace.
+/// How a port of a bridge treats frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortFlags {
+    /// They may go back to where they came from.
+    pub(crate) hairpin: bool,
+    /// They may not come from or go to another such port.
+    pub(crate) isolated: bool,
+}
+
+/// Creates a pair: the host's end up and, where there is one, a port of the bridge, the other end down and in the pod's
+/// namespace, or beside it where none is named.
 /// `EEXIST` where either name is taken. Kernels from 6.2 on echo the host's end.
-pub(crate) fn create_pair(host: End<'_>, bridge: u32, pod: End<'_>, netns: &Netns, mtu: u32) -> Request {
+pub(crate) fn create_pair(
+    host: End<'_>,
+    bridge: Option<u32>,
+    pod: End<'_>,
+    netns: Option<&Netns>,
+    mtu: u32,
+) -> Request {
     let mut peer = LinkMessage::default();
     peer.attributes = end(pod, mtu);
-    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd()));
+    peer.attributes.extend(netns.map(|netns| LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd())));
 
     let mut message = LinkMessage::default();
     raise(&mut message);
     message.attributes = end(host, mtu);
-    message.attributes.push(LinkAttribute::Controller(bridge));
+    message.attributes.extend(bridge.map(LinkAttribute::Controller));
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    create(format!("create link {} with its peer {} in the pod", host.name, pod.name), message)
+    create(format!("create link {} with its peer {}", host.name, pod.name), message)
 }
 
-/// Writes the owner's alias on a port of a bridge and sets the port's hairpin mode.
+/// Writes the owner's alias on a link.
+pub(crate) fn mark_link(name: &LinkName, index: u32, alias: String) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::IfAlias(alias)];
+    change(format!("set alias of {name}"), message)
+}
+
+/// Writes the owner's alias on a port of a bridge and sets the port's modes.
 ///
 /// A port speaks no IPv6 of its own: a link-local address would only be one more that the kernel walks over
 /// whenever a link changes. Before the link has a carrier it has none yet.
@@ -59,19 +89,22 @@ pub(crate) fn mark_port(
     name: &LinkName,
     index: u32,
     alias: String,
-    hairpin: bool,
+    flags: PortFlags,
     kernel_has_ipv6: bool,
 ) -> Request {
     let mut message = at(index);
+    let mut modes = vec![InfoBridgePort::HairpinMode(flags.hairpin)];
+    // Kernels before 4.18 do not know it.
+    modes.extend(flags.isolated.then_some(InfoBridgePort::Isolated(true)));
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
         without_link_local(kernel_has_ipv6),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(hairpin)])),
+            LinkInfo::PortData(InfoPortData::BridgePort(modes)),
         ]),
     ];
-    change(format!("set alias and hairpin mode of {name}"), message)
+    change(format!("set alias and port modes of {name}"), message)
 }
 
 /// Creates an ifb, down; `EEXIST` where a link has the name. Kernels from 6.2 on echo the new link.
@@ -94,6 +127,13 @@ pub(crate) fn switch_on(name: &LinkName, index: u32) -> Request {
     let mut message = at(index);
     raise(&mut message);
     change(format!("switch on {name}"), message)
+}
+
+/// Switches a link off.
+pub(crate) fn switch_off(name: &LinkName, index: u32) -> Request {
+    let mut message = at(index);
+    message.header.change_mask = LinkFlags::Up;
+    change(format!("switch off {name}"), message)
 }
 
 /// Sets a bridge's MTU and switches it on.

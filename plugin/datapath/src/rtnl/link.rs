@@ -31,6 +31,7 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const BR_STATE_FORWARDING: u8 = 3;
 
 /// A link as the kernel has it.
@@ -61,6 +62,7 @@ pub(crate) struct Link {
 pub(crate) struct Port {
     pub(crate) is_forwarding: bool,
     pub(crate) hairpin: bool,
+    pub(crate) isolated: bool,
 }
 
 /// The link of this name, if there is one.
@@ -173,6 +175,7 @@ impl Port {
             match kind {
                 IFLA_BRPORT_STATE => port.is_forwarding = value == [BR_STATE_FORWARDING],
                 IFLA_BRPORT_MODE => port.hairpin = value == [1],
+                IFLA_BRPORT_ISOLATED => port.isolated = value == [1],
                 _ => {}
             }
         }

@@ -10,6 +10,7 @@ pub(crate) mod link;
 pub(crate) mod route;
 pub(crate) mod tc;
 mod value;
+pub(crate) mod vlan;
 
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
 const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
@@ -57,6 +58,7 @@ impl Installed {
         let scope = if is_v4 { scope(wanted).into() } else { found.scope.unwrap_or_default() };
         found.dst == wanted.dst.trunc()
             && found.via == wanted.via
+            && (wanted.source.is_none() || found.source == wanted.source)
             && found.priority == Some(priority)
             && (wanted.table.is_none() || found.table == wanted.table)
             && found.scope == Some(scope)
@@ -73,7 +75,7 @@ impl Installed {
 /// Adds a route over the link with this index. Like `ip route add` without `NLM_F_EXCL`, so that a pod with
 /// several interfaces can have several routes to one destination.
 pub(crate) fn add(index: u32, route: &Route) -> Request {
-    let Route { dst, via, mtu, advmss, priority, table, .. } = route;
+    let Route { dst, via, source, mtu, advmss, priority, table, .. } = route;
     let mut message = RouteMessage::default();
     message.header.address_family = family(*dst);
     message.header.destination_prefix_length = dst.prefix_len();
@@ -86,11 +88,27 @@ pub(crate) fn add(index: u32, route: &Route) -> Request {
     message.attributes =
         vec![RouteAttribute::Destination(RouteAddress::from(dst.trunc().addr())), RouteAttribute::Oif(index)];
     message.attributes.extend(via.map(|via| RouteAttribute::Gateway(RouteAddress::from(via))));
+    message.attributes.extend(source.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source))));
     message.attributes.extend(priority.map(RouteAttribute::Priority));
     message.attributes.extend(table.map(RouteAttribute::Table));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
     let via = via.map(|via| format!(" via {via}")).unwrap_or_default();
     Request::route(format!("add route to {dst}{via}"), NLM_F_CREATE, &RouteNetlinkMessage::NewRoute(message))
+}
+
+/// Deletes the route to an address's subnet that the kernel made when the link got the address.
+pub(crate) fn delete_subnet(index: u32, address: IpNet) -> Request {
+    let subnet = address.trunc();
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(subnet);
+    message.header.destination_prefix_length = subnet.prefix_len();
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Kernel;
+    // Of any scope.
+    message.header.scope = RouteScope::NoWhere;
+    message.attributes =
+        vec![RouteAttribute::Destination(RouteAddress::from(subnet.addr())), RouteAttribute::Oif(index)];
+    Request::route(format!("delete route to {subnet}"), 0, &RouteNetlinkMessage::DelRoute(message))
 }
 
 fn scope(route: &Route) -> RouteScope {
@@ -129,6 +147,22 @@ const LEADS_NOWHERE: [Errno; 5] =
 
 /// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
+    Ok(look_up(socket, address)?.iter().any(is_local))
+}
+
+/// The index of the link that packets to an address leave by; `None` where they leave by none.
+pub(crate) fn link_to(socket: &mut Socket, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
+    let link = |reply: &Reply| {
+        value::after(HEADER, &reply.body)
+            .find(|(kind, _)| *kind == RTA_OIF)
+            .and_then(|(_, value)| value::number(value))
+    };
+    Ok(look_up(socket, address)?.iter().find_map(link))
+}
+
+/// The route that the kernel would take.
+fn look_up(socket: &mut Socket, address: IpAddr) -> Result<Vec<Reply>, NetlinkError> {
     let host = IpNet::from(address);
     let mut message = RouteMessage::default();
     message.header.address_family = family(host);
@@ -136,12 +170,8 @@ pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, Net
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
-        Ok(replies) => {
-            let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
-            Ok(replies.iter().any(is_local))
-        }
-        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(false),
-        Err(error) => Err(error),
+        Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(Vec::new()),
+        answer => answer,
     }
 }
 
@@ -159,12 +189,14 @@ pub(super) fn parse(body: &[u8]) -> Option<Installed> {
     } else {
         IpAddr::from([0; 16])
     };
-    let (mut via, mut link, mut priority, mut mtu, mut advmss) = (None, None, 0, None, None);
+    let (mut via, mut source, mut link, mut priority, mut mtu, mut advmss) =
+        (None, None, None, 0, None, None);
     let mut table = u32::from(table);
     for (kind, value) in value::after(HEADER, body) {
         match kind {
             RTA_DST => dst = value::ip(value)?,
             RTA_GATEWAY => via = value::ip(value),
+            RTA_PREFSRC => source = value::ip(value),
             RTA_OIF => link = value::number(value),
             RTA_PRIORITY => priority = value::number(value)?,
             RTA_TABLE => table = value::number(value)?,
@@ -185,6 +217,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Installed> {
     let route = Route {
         dst: IpNet::new(dst, prefix_length).ok()?,
         via,
+        source,
         mtu,
         advmss,
         priority: Some(priority),

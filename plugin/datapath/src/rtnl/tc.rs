@@ -1,17 +1,20 @@
-//! Traffic control: queueing disciplines and filters of links, `RTM_*QDISC` and `RTM_*TFILTER`.
+//! Traffic control: queueing disciplines, classes and filters of links, `RTM_*QDISC`, `RTM_*TCLASS` and `RTM_*TFILTER`.
+//!
+//! Here: the token bucket that all goes through. [`class`]: the bucket for some. [`filter`] and [`selection`]: which packets
+//! are for which.
 //!
 //! Sources: Linux `include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls}.h`, `net/sched/sch_tbf.c`.
 
+pub(crate) mod class;
+pub(crate) mod filter;
+pub(crate) mod selection;
+
 use std::fmt;
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    tc::{
-        TcAction, TcActionAttribute, TcActionMirrorOption, TcActionOption, TcActionType, TcAttribute,
-        TcFilterU32Option, TcHandle, TcMessage, TcMirror, TcMirrorActionType, TcOption, TcU32Key,
-        TcU32Selector, TcU32SelectorFlags,
-    },
+    tc::{TcAttribute, TcHandle, TcMessage, TcOption},
 };
 use nix::errno::Errno;
 
@@ -28,23 +31,15 @@ const TCA_OPTIONS: u16 = 2;
 const TCA_TBF_PARMS: u16 = 1;
 const TCA_TBF_RATE64: u16 = 4;
 const TCA_TBF_BURST: u16 = 6;
-const TCA_U32_ACT: u16 = 7;
-const TCA_ACT_OPTIONS: u16 = 2;
-const TCA_MIRRED_PARMS: u16 = 2;
-/// Where `eaction` and `ifindex` are in `struct tc_mirred`.
-const MIRRED_EACTION: usize = 20;
-const MIRRED_IFINDEX: usize = 24;
-const TCA_EGRESS_REDIR: u32 = 1;
+/// `TC_LINKLAYER_ETHERNET`.
+const ETHERNET: u8 = 1;
+/// Units of 64 ns (`PSCHED_SHIFT`) a second.
+const TICKS_A_SECOND: u128 = 1_000_000_000 / 64;
 
 const TOKEN_BUCKET: &str = "tbf";
-const CLSACT: &str = "clsact";
 
 /// The handle that a root discipline gets, as the reference bandwidth plugin has it.
 const FIRST: TcHandle = TcHandle { major: 1, minor: 0 };
-/// What the filters of arriving packets hang on.
-const ARRIVING: TcHandle = TcHandle { major: TcHandle::CLSACT.major, minor: TcHandle::MIN_INGRESS };
-/// `tcm_info` of a filter: priority 1, packets of all protocols (`ETH_P_ALL`, in network byte order).
-const FIRST_FOR_ALL: u32 = 1 << 16 | 0x0003_u16.to_be() as u32;
 
 /// A token bucket as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +55,17 @@ pub(crate) struct Tbf {
 impl Tbf {
     /// Whether this is the bucket; the kernel keeps its size as a time, rounded.
     pub(crate) fn is(self, bucket: TokenBucket) -> bool {
-        let full = u128::from(bucket.burst) * (1_000_000_000 / 64) / u128::from(bucket.rate.max(1));
-        let is_full = u32::try_from(full).is_ok_and(|full| full.abs_diff(self.buffer) <= 1 + full / 1000);
-        let fits = is_full || full > u128::from(u32::MAX);
+        let full = ticks(bucket);
+        let is_full = full.abs_diff(self.buffer) <= 1 + full / 1000;
+        // One that lasts longer than can be said is told modulo 2^32.
+        let fits = is_full || full == u32::MAX;
         self.rate == bucket.rate && self.limit == bucket.queue() && fits
+    }
+
+    /// Whether this is the bucket as the reference bandwidth plugin makes it, or [`shape_like_reference`].
+    pub(crate) fn is_like_reference(self, bucket: TokenBucket) -> bool {
+        let is_full = self.buffer == whole_microseconds(bucket);
+        self.rate == bucket.rate && self.limit == bucket.queue() && is_full
     }
 }
 
@@ -80,67 +82,65 @@ impl fmt::Display for Tbf {
 
 /// Sends what leaves by a link through a token bucket. The link has no discipline of its own.
 pub(crate) fn shape(link: &str, index: u32, bucket: TokenBucket) -> Request {
+    let burst = DefaultNla::new(TCA_TBF_BURST, bucket.burst.to_ne_bytes().to_vec());
+    // The size is said in bytes: as a time, it would be rounded.
+    token_bucket(link, index, bucket, 0, Some(burst))
+}
+
+/// As [`shape`], with the rounding of the reference bandwidth plugin, whose CHECK takes no other.
+pub(crate) fn shape_like_reference(link: &str, index: u32, bucket: TokenBucket) -> Request {
+    token_bucket(link, index, bucket, whole_microseconds(bucket), None)
+}
+
+fn token_bucket(
+    link: &str,
+    index: u32,
+    bucket: TokenBucket,
+    buffer: u32,
+    burst: Option<DefaultNla>,
+) -> Request {
     let mut message = message(index, TcHandle::ROOT);
     message.header.handle = FIRST;
-    let parms = DefaultNla::new(TCA_TBF_PARMS, parms(bucket));
+    let parms = DefaultNla::new(TCA_TBF_PARMS, parms(bucket, buffer));
     let rate = DefaultNla::new(TCA_TBF_RATE64, bucket.rate.to_ne_bytes().to_vec());
-    let burst = DefaultNla::new(TCA_TBF_BURST, bucket.burst.to_ne_bytes().to_vec());
-    message.attributes = vec![
-        TcAttribute::Kind(TOKEN_BUCKET.to_owned()),
-        TcAttribute::Options([parms, rate, burst].map(TcOption::Other).into()),
-    ];
+    let options = [parms, rate].into_iter().chain(burst).map(TcOption::Other);
+    message.attributes =
+        vec![TcAttribute::Kind(TOKEN_BUCKET.to_owned()), TcAttribute::Options(options.collect())];
     add(format!("shape what leaves by {link}"), message)
 }
 
-/// `struct tc_tbf_qopt`. A rate of 2^32 and more is in another attribute, and the size of the bucket always: here it
-/// would be a time.
-fn parms(bucket: TokenBucket) -> Vec<u8> {
-    const ETHERNET: u8 = 1; // TC_LINKLAYER_ETHERNET
-    let rate = u32::try_from(bucket.rate).unwrap_or(u32::MAX).to_ne_bytes();
-    let mut bytes = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
-    bytes.extend(rate);
+/// `struct tc_tbf_qopt`. A rate of 2^32 and more is in another attribute.
+fn parms(bucket: TokenBucket, buffer: u32) -> Vec<u8> {
+    let mut bytes = rate_specification(bucket.rate);
     bytes.extend([0; 12]); // peakrate: none
     bytes.extend(bucket.queue().to_ne_bytes());
-    bytes.extend([0; 8]); // buffer, mtu
+    bytes.extend(buffer.to_ne_bytes());
+    bytes.extend([0; 4]); // mtu
     bytes
 }
 
-/// Lets filters see what arrives by a link.
-pub(crate) fn see_arriving(link: &str, index: u32) -> Request {
-    let mut message = message(index, TcHandle::CLSACT);
-    message.header.handle = TcHandle { major: TcHandle::CLSACT.major, minor: 0 };
-    message.attributes = vec![TcAttribute::Kind(CLSACT.to_owned())];
-    add(format!("let filters see what arrives by {link}"), message)
+/// `struct tc_ratespec`.
+fn rate_specification(rate: u64) -> Vec<u8> {
+    let mut bytes = vec![0, ETHERNET, 0, 0, 0, 0, 0, 0];
+    bytes.extend(u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes());
+    bytes
 }
 
-/// Sends what arrives by a link out by another, which for an ifb means: queued there, then on as if it had just arrived.
-pub(crate) fn redirect_arriving(link: &str, index: u32, to: u32) -> Request {
-    let mut mirred = TcMirror::default();
-    mirred.generic.action = TcActionType::Stolen;
-    mirred.eaction = TcMirrorActionType::EgressRedir;
-    mirred.ifindex = to;
-    let parms = TcActionOption::Mirror(TcActionMirrorOption::Parms(mirred));
-    let mut action = TcAction::default();
-    action.attributes =
-        vec![TcActionAttribute::Kind("mirred".to_owned()), TcActionAttribute::Options(vec![parms])];
+/// How long a full bucket lasts, in ticks.
+fn ticks(bucket: TokenBucket) -> u32 {
+    let ticks = u128::from(bucket.burst) * TICKS_A_SECOND / u128::from(bucket.rate.max(1));
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
 
-    // One word, of which no bit has to match.
-    let mut all = TcU32Selector::default();
-    all.flags = TcU32SelectorFlags::Terminal;
-    all.nkeys = 1;
-    all.keys = vec![TcU32Key::default()];
+/// As [`ticks`], by way of whole microseconds.
+fn whole_microseconds(bucket: TokenBucket) -> u32 {
+    let microseconds = u128::from(bucket.burst) * 1_000_000 / u128::from(bucket.rate.max(1));
+    u32::try_from(microseconds * TICKS_A_SECOND / 1_000_000).unwrap_or(u32::MAX)
+}
 
-    let mut message = message(index, ARRIVING);
-    message.header.info = FIRST_FOR_ALL;
-    message.attributes = vec![
-        TcAttribute::Kind("u32".to_owned()),
-        TcAttribute::Options(vec![
-            TcOption::U32(TcFilterU32Option::Action(vec![action])),
-            TcOption::U32(TcFilterU32Option::Selector(all)),
-        ]),
-    ];
-    let what = format!("redirect what arrives by {link}");
-    Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewTrafficFilter(message))
+/// Takes the discipline off that what leaves by a link goes through.
+pub(crate) fn stop_shaping(link: &str, index: u32) -> Request {
+    delete(format!("stop shaping what leaves by {link}"), message(index, TcHandle::ROOT))
 }
 
 /// The token bucket that what leaves by the link goes through, if there is one.
@@ -155,22 +155,14 @@ pub(crate) fn bucket(socket: &mut Socket, index: u32) -> Result<Option<Tbf>, Net
     }
 }
 
-/// The links that what arrives by the link is sent out by instead.
-pub(crate) fn redirections(socket: &mut Socket, index: u32) -> Result<Vec<u32>, NetlinkError> {
-    let what = format!("list the filters of link {index}");
-    let message = RouteNetlinkMessage::GetTrafficFilter(message(index, ARRIVING));
-    match socket.query(&Request::route(what, NLM_F_DUMP, &message)) {
-        Ok(replies) => Ok(replies.iter().flat_map(parse_redirections).collect()),
-        // No discipline that filters could hang on.
-        Err(error) if error.errno() == Some(Errno::EINVAL) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
 fn message(index: u32, parent: TcHandle) -> TcMessage {
     let mut message = TcMessage::with_index(index.cast_signed());
     message.header.parent = parent;
     message
+}
+
+fn delete(what: String, message: TcMessage) -> Request {
+    Request::route(what, 0, &RouteNetlinkMessage::DelQueueDiscipline(message))
 }
 
 fn add(what: String, message: TcMessage) -> Request {
@@ -185,16 +177,6 @@ pub(super) fn parse_bucket(reply: &Reply) -> Option<Tbf> {
     let number = |at: usize| parms.get(at..).and_then(value::number);
     let rate = find(options, TCA_TBF_RATE64).and_then(|value| value.try_into().ok()).map(u64::from_ne_bytes);
     Some(Tbf { rate: rate.or(number(8).map(u64::from))?, limit: number(24)?, buffer: number(28)? })
-}
-
-pub(super) fn parse_redirections(reply: &Reply) -> Vec<u32> {
-    let actions = find(after_header(reply), TCA_OPTIONS).and_then(|options| find(options, TCA_U32_ACT));
-    let redirection = |action| {
-        let mirred = find(find(action, TCA_ACT_OPTIONS)?, TCA_MIRRED_PARMS)?;
-        let number = |at: usize| mirred.get(at..).and_then(value::number);
-        number(MIRRED_IFINDEX).filter(|_| number(MIRRED_EACTION) == Some(TCA_EGRESS_REDIR))
-    };
-    attributes(actions.unwrap_or_default()).filter_map(|(_, action)| redirection(action)).collect()
 }
 
 fn after_header(reply: &Reply) -> &[u8] {

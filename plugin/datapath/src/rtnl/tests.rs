@@ -64,7 +64,7 @@ fn a_bridge_port_is_read_whole() {
         master: Some(4),
         alias: Some("whose".to_owned()),
         kind: Some("veth".to_owned()),
-        port: Port { is_forwarding: true, hairpin: true },
+        port: Port { is_forwarding: true, hairpin: true, isolated: false },
         makes_link_local: true,
     };
     assert_eq!(Link::parse(&reply(message)), Some(expected));
@@ -88,6 +88,7 @@ fn a_blocking_port_without_hairpin_is_told() {
 fn a_wish_is_met_only_by_its_own_route() {
     let wanted = Route {
         dst: "10.0.0.0/8".parse().unwrap(),
+        source: None,
         via: Some(IpAddr::from([10, 0, 0, 1])),
         mtu: Some(1400),
         advmss: Some(1360),

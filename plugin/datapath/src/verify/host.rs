@@ -1,12 +1,13 @@
 //! The host's side: the bridge and the host's end.
 
 use crate::{
-    Bridge, Label, PodNetwork,
+    Bridge, HostEnd, Label, LinkName, PodNetwork, Promiscuity,
     difference::Differences,
     netlink::{NetlinkError, Socket},
     rtnl::{
         address,
         link::{self, Link},
+        vlan::{self, Membership},
     },
 };
 
@@ -28,31 +29,57 @@ pub(super) fn bridge(
     if !bridge.is_up {
         differences.note(&object, "up", "down");
     }
-    if let Some(mtu) = wanted.mtu {
+    if let Some(mtu) = wanted.mtu.filter(|_| !wanted.adopts_mtu) {
         differences.compare(format!("MTU of {object}"), &mtu, &bridge.mtu);
     }
-    if wanted.promiscuous && !bridge.is_promiscuous {
+    if wanted.promiscuity != Promiscuity::Off && !bridge.is_promiscuous {
         differences.note(&object, "promiscuous", "not");
     }
-    let addresses = address::list(socket, bridge.index)?;
+    let holder = match &wanted.gateway_link {
+        Some(link) => link::by_name(socket, &link.name)?.map(|link| link.index),
+        None => Some(bridge.index),
+    };
+    let object = format!("link {}", wanted.holder());
+    let addresses = holder.map(|index| address::list(socket, index)).transpose()?.unwrap_or_default();
     for gateway in wanted.gateways.iter().filter(|gateway| !addresses.contains(gateway)) {
         differences.missing(format!("address {gateway} of {object}"));
     }
     Ok(Some(bridge))
 }
 
-/// Looks at the host's end and returns it.
-pub(super) fn end(
+/// A pod's host end.
+#[derive(Debug)]
+pub(super) struct HostLink {
+    pub(super) link: Link,
+    /// Whether it says that it is the owner's; else the reference plugins made it.
+    pub(super) is_owned: bool,
+}
+
+/// The owner's link, else the one of this name.
+pub(super) fn find(
     socket: &mut Socket,
     wanted: &PodNetwork,
+    name: Option<&LinkName>,
+) -> Result<Option<HostLink>, NetlinkError> {
+    if let Some(link) = owned(socket, wanted)? {
+        return Ok(Some(HostLink { link, is_owned: true }));
+    }
+    let Some(name) = name else { return Ok(None) };
+    let link = link::by_name(socket, name)?.filter(|link| link.alias.is_none());
+    Ok(link.map(|link| HostLink { link, is_owned: false }))
+}
+
+/// Looks at the host's end.
+pub(super) fn end(
+    wanted: &PodNetwork,
     bridge: Option<&Link>,
+    found: Option<&HostLink>,
     differences: &mut Differences,
-) -> Result<Option<Link>, NetlinkError> {
-    let names = wanted.owner.link_names(wanted.veth.prefix);
-    let Some(link) = owned(socket, wanted)? else {
-        let [first, second] = names;
+) {
+    let Some(HostLink { link, is_owned }) = found else {
+        let [first, second] = wanted.owner.link_names(wanted.veth.prefix);
         differences.note(format!("host link {first} or {second}"), wanted.owner.alias(), "no such alias");
-        return Ok(None);
+        return;
     };
     let object = format!("host link {}", link.name);
     if !link.is_veth() {
@@ -61,16 +88,8 @@ pub(super) fn end(
     if !link.is_up {
         differences.note(&object, "up", "down");
     }
-    if link.alias != Some(wanted.owner.alias()) {
-        let alias = link.alias.as_deref().unwrap_or_default();
-        differences.note(format!("alias of {object}"), wanted.owner.alias(), alias);
-    }
-    if link.mac != Some(wanted.owner.mac()) {
-        let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
-        differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
-    }
-    if link.makes_link_local {
-        differences.note(format!("IPv6 link-local address of {object}"), "none", "one from the kernel");
+    if *is_owned {
+        compare_marks(wanted, link, &object, differences);
     }
     if let Some(mtu) = wanted.veth.mtu {
         differences.compare(format!("MTU of {object}"), &mtu, &link.mtu);
@@ -79,10 +98,53 @@ pub(super) fn end(
         let found = link.master.map_or_else(|| "none".to_owned(), |index| format!("link {index}"));
         differences.note(format!("bridge of {object}"), &bridge.name, found);
     }
-    if link.master.is_some() {
-        differences.compare(format!("hairpin mode of {object}"), &wanted.hairpin, &link.port.hairpin);
+    if let HostEnd::Port(port) = &wanted.host_end
+        && link.master.is_some()
+    {
+        differences.compare(format!("hairpin mode of {object}"), &port.hairpin, &link.port.hairpin);
+        differences.compare(format!("isolation of {object}"), &port.isolated, &link.port.isolated);
     }
-    Ok(Some(link))
+}
+
+/// Looks at the VLANs that the host's end is in, where any are wanted.
+pub(super) fn vlans(
+    socket: &mut Socket,
+    wanted: &PodNetwork,
+    link: &Link,
+    differences: &mut Differences,
+) -> Result<(), NetlinkError> {
+    let HostEnd::Port(port) = &wanted.host_end else { return Ok(()) };
+    let memberships = port.vlans.memberships();
+    if memberships.is_empty() {
+        return Ok(());
+    }
+    let mut found = vlan::of_port(socket, link.index)?;
+    if port.vlans.keeps_default {
+        found.retain(|vlan| memberships.contains(vlan));
+    }
+    let listed = |vlans: &[Membership]| {
+        let each = vlans
+            .iter()
+            .map(|vlan| format!("{}{}", vlan.id, if vlan.is_untagged { " untagged" } else { "" }));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    differences.compare(format!("VLANs of host link {}", link.name), &listed(&memberships), &listed(&found));
+    Ok(())
+}
+
+/// What only podnet gives a link.
+fn compare_marks(wanted: &PodNetwork, link: &Link, object: &str, differences: &mut Differences) {
+    if link.alias != Some(wanted.owner.alias()) {
+        let alias = link.alias.as_deref().unwrap_or_default();
+        differences.note(format!("alias of {object}"), wanted.owner.alias(), alias);
+    }
+    if link.mac != Some(wanted.owner.mac()) {
+        let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
+        differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
+    }
+    if link.makes_link_local && wanted.bridge().is_some() {
+        differences.note(format!("IPv6 link-local address of {object}"), "none", "one from the kernel");
+    }
 }
 
 /// The link that has one of the owner's names and its id.

@@ -2,7 +2,7 @@
 
 use netlink_packet_route::AddressFamily;
 
-use super::VerifyError;
+use super::{VerifyError, host::HostLink};
 use crate::{
     Netns, PodNetwork, Route, SysctlError,
     difference::Differences,
@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn verify(
     wanted: &PodNetwork,
     netns: &Netns,
-    host: Option<&Link>,
+    host: Option<&HostLink>,
     differences: &mut Differences,
 ) -> Result<(), VerifyError> {
     let name = &wanted.veth.pod_name;
@@ -30,8 +30,16 @@ pub(super) fn verify(
         differences.missing(object);
         return Ok(());
     };
-    compare_link(wanted, &link, host, &object, differences);
-    for (parameter, value, found) in netns.run(|| read_parameters(wanted))?? {
+    compare_link(wanted, &link, host.map(|host| &host.link), &object, differences);
+    if !wanted.veth.is_up {
+        return Ok(());
+    }
+    // The reference plugins leave some of them as they were.
+    let parameters = match host {
+        Some(HostLink { is_owned: false, .. }) => Vec::new(),
+        _ => netns.run(|| read_parameters(wanted))??,
+    };
+    for (parameter, value, found) in parameters {
         differences.compare(format!("net/{parameter} in the pod"), &value, &found);
     }
     let addresses = address::list(&mut socket, link.index)?;
@@ -55,9 +63,8 @@ fn compare_link(
     object: &str,
     differences: &mut Differences,
 ) {
-    if !link.is_up {
-        differences.note(object, "up", "down");
-    }
+    let word = |is_up| if is_up { "up" } else { "down" };
+    differences.compare(object, &word(wanted.veth.is_up), &word(link.is_up));
     if link.mac != Some(wanted.veth.pod_mac) {
         let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
         differences.note(format!("Ethernet address of {object}"), wanted.veth.pod_mac, found);
@@ -73,7 +80,8 @@ fn compare_link(
 /// Each parameter with its wanted and its present value, read in the calling thread's namespace.
 fn read_parameters(wanted: &PodNetwork) -> Result<Vec<(String, String, String)>, SysctlError> {
     let name = &wanted.veth.pod_name;
-    let ipv6 = wanted.has_ipv6().then(|| parameters::ipv6(name)).into_iter().flatten();
+    let ipv6 =
+        wanted.has_ipv6().then(|| parameters::ipv6(name, wanted.detects_duplicates)).into_iter().flatten();
     let read = |(parameter, value): (String, &str)| {
         let found = sysctl::read(&parameter)?;
         Ok((parameter, value.to_owned(), found))

@@ -1,12 +1,18 @@
 //! The pod's limits, on the host's side.
 
+use netlink_packet_route::tc::TcHandle;
+
 use crate::{
-    Label, LinkPrefix, PodNetwork, TokenBucket,
+    Label, LinkPrefix, Peers, PodNetwork, Shaping, TokenBucket,
     difference::Differences,
     netlink::{NetlinkError, Socket},
     rtnl::{
         link::{self, Link},
-        tc,
+        tc::{
+            self, Tbf, class,
+            filter::{self, Filter},
+            selection,
+        },
     },
 };
 
@@ -17,10 +23,18 @@ pub(super) fn verify(
     host: &Link,
     differences: &mut Differences,
 ) -> Result<(), NetlinkError> {
-    if let Some(bucket) = wanted.shaping.ingress {
-        compare_bucket(socket, host, bucket, "ingress", differences)?;
+    let Shaping { ingress, egress, peers } = &wanted.shaping;
+    if let Some(bucket) = ingress.map(|bucket| bucket.for_mtu(host.mtu)) {
+        let differs = if *peers == Peers::All {
+            difference(tc::bucket(socket, host.index)?, |found| found.is(bucket))
+        } else {
+            difference(class::bucket(socket, host.index)?, |found| found == class::wanted(bucket))
+        };
+        note_limit("ingress", host, bucket, differs, differences);
+        let object = format!("selection of what leaves by {}", host.name);
+        filters(socket, (host, class::ROOT), &selection::receiving(peers), object, differences)?;
     }
-    let Some(bucket) = wanted.shaping.egress else { return Ok(()) };
+    let Some(bucket) = egress else { return Ok(()) };
     let [first, second] = wanted.owner.link_names(LinkPrefix::IFB);
     let Some(ifb) = owned(socket, wanted)? else {
         differences.note(format!("ifb link {first} or {second}"), wanted.owner.alias(), "no such alias");
@@ -31,30 +45,51 @@ pub(super) fn verify(
         differences.note(&object, "up", "down");
     }
     differences.compare(format!("MTU of {object}"), &host.mtu, &ifb.mtu);
-    compare_bucket(socket, &ifb, bucket, "egress", differences)?;
-    let redirections = tc::redirections(socket, host.index)?;
-    if redirections != [ifb.index] {
-        let found =
-            redirections.iter().map(|index| format!("to link {index}")).collect::<Vec<_>>().join(", ");
-        let found = if found.is_empty() { "nowhere".to_owned() } else { found };
-        let wanted = format!("to link {}", ifb.index);
-        differences.note(format!("redirection of what arrives by {}", host.name), wanted, found);
-    }
-    Ok(())
+    let bucket = bucket.for_mtu(ifb.mtu);
+    let differs = difference(tc::bucket(socket, ifb.index)?, |found| found.is(bucket));
+    note_limit("egress", &ifb, bucket, differs, differences);
+    let object = format!("redirection of what arrives by {}", host.name);
+    filters(socket, (host, filter::ARRIVING), &selection::sending(ifb.index, peers), object, differences)
 }
 
-fn compare_bucket(
-    socket: &mut Socket,
+/// What is found instead of a bucket, if it is not the right one.
+pub(crate) fn difference(found: Option<Tbf>, is_right: impl FnOnce(Tbf) -> bool) -> Option<String> {
+    match found {
+        None => Some("none".to_owned()),
+        Some(found) if is_right(found) => None,
+        Some(found) => Some(found.to_string()),
+    }
+}
+
+/// Notes what is found instead of the limit of a direction.
+pub(crate) fn note_limit(
+    direction: &str,
     link: &Link,
     wanted: TokenBucket,
-    direction: &str,
+    found: Option<String>,
+    differences: &mut Differences,
+) {
+    if let Some(found) = found {
+        differences.note(format!("{direction} limit at {}", link.name), wanted, found);
+    }
+}
+
+/// Compares the filters at a place of a link. Others may have added some.
+pub(crate) fn filters(
+    socket: &mut Socket,
+    (link, parent): (&Link, TcHandle),
+    wanted: &[Filter],
+    object: String,
     differences: &mut Differences,
 ) -> Result<(), NetlinkError> {
-    let wanted = wanted.for_mtu(link.mtu);
-    let found = tc::bucket(socket, link.index)?;
-    if !found.is_some_and(|found| found.is(wanted)) {
-        let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
-        differences.note(format!("{direction} limit at {}", link.name), wanted, found);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = filter::list(socket, link.index, parent)?;
+    let missing = wanted.iter().filter(|filter| !found.contains(&filter.installed())).count();
+    if missing > 0 {
+        let wanted = wanted.len();
+        differences.note(object, format!("{wanted} filters"), format!("{} of them", wanted - missing));
     }
     Ok(())
 }

@@ -31,6 +31,15 @@ fn planned(config: &Kubenet, leases: &[Lease], routes: &[Route]) -> PodNetwork {
     plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), leases, routes, FILTERED)
 }
 
+fn port(network: &PodNetwork) -> &Port {
+    let HostEnd::Port(port) = &network.host_end else { panic!("no port: {network:?}") };
+    port
+}
+
+fn bridge(network: &PodNetwork) -> &Bridge {
+    &port(network).bridge
+}
+
 /// As on a node with `br_netfilter`.
 const FILTERED: Families = Families { ipv4: true, ipv6: true };
 
@@ -43,11 +52,11 @@ fn a_dual_stack_pod_is_a_port_of_a_bridge_that_is_its_gateway() {
     let routes = routes(&config(), &dual(), Vec::new());
     let network = planned(&config(), &dual(), &routes);
     assert_eq!(network.addresses, [net("10.244.1.5/24"), net("fd00:1::5/64")]);
-    assert_eq!(network.bridge.gateways, [net("10.244.1.1/24"), net("fd00:1::1/64")]);
+    assert_eq!(bridge(&network).gateways, [net("10.244.1.1/24"), net("fd00:1::1/64")]);
     assert_eq!(network.forwarding, Forwarding { ipv4: true, ipv6: true });
     assert_eq!(network.veth.pod_mac.to_string(), "0a:58:0a:f4:01:05");
-    assert_eq!(network.bridge.mac.to_string(), "0a:58:0a:f4:01:01");
-    assert!(network.hairpin && !network.masquerade);
+    assert_eq!(bridge(&network).mac.to_string(), "0a:58:0a:f4:01:01");
+    assert!(port(&network).hairpin && network.masquerade == Masquerade::No);
     let vias: Vec<_> =
         network.routes.iter().map(|route| (route.dst, route.via.unwrap().to_string())).collect();
     assert_eq!(vias, [(net("0.0.0.0/0"), "10.244.1.1".to_owned()), (net("::/0"), "fd00:1::1".to_owned())]);
@@ -68,7 +77,7 @@ fn without_gateway_the_bridge_stays_without_address_and_the_node_does_not_forwar
     let config = Kubenet { is_gateway: false, is_default_gateway: false, ..config() };
     let routes = routes(&config, &dual(), Vec::new());
     let network = planned(&config, &dual(), &routes);
-    assert!(network.bridge.gateways.is_empty() && network.routes.is_empty());
+    assert!(bridge(&network).gateways.is_empty() && network.routes.is_empty());
     assert_eq!(network.forwarding, Forwarding::default());
 }
 
@@ -82,7 +91,8 @@ fn a_route_of_a_family_without_address_has_no_gateway_to_go_through() {
 fn the_result_lists_bridge_host_end_and_pod_end() {
     let network = planned(&config(), &dual(), &[]);
     let made = Applied {
-        bridge_mac: network.bridge.mac,
+        bridge_mac: Some(bridge(&network).mac),
+        gateway_link: None,
         host_name: "veth0123456789a".parse().unwrap(),
         host_index: 7,
         host_mac: network.owner.mac(),
@@ -117,9 +127,12 @@ fn a_promiscuous_bridges_ports_are_in_hairpin_mode_where_frames_pass_the_rules()
     for (filtered, hairpin) in [(FILTERED, true), (Families::default(), false)] {
         let owner = Owner::new("net", "c1", "eth0");
         let network = plan(&config, owner, "eth0".parse().unwrap(), &dual(), &[], filtered);
-        assert_eq!((network.hairpin, network.bridge.promiscuous), (hairpin, true));
+        assert_eq!(
+            (port(&network).hairpin, bridge(&network).promiscuity),
+            (hairpin, Promiscuity::Deduplicated)
+        );
     }
-    assert!(!planned(&veth, &dual(), &[]).bridge.promiscuous);
+    assert_eq!(bridge(&planned(&veth, &dual(), &[])).promiscuity, Promiscuity::Off);
 }
 
 proptest! {

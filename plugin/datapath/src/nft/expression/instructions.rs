@@ -1,6 +1,8 @@
 //! The single instructions, each on one register; the methods of the parent module put them together.
 
-use super::{DATA_VALUE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_META_L4PROTO, REGISTER, width};
+use super::{
+    DATA_VALUE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_CMP_EQ, NFT_META_L4PROTO, REGISTER, width,
+};
 use crate::nft::{
     attribute::Writer,
     key::{self, Part},
@@ -110,7 +112,6 @@ impl Expressions {
 
     /// Go on only if the register begins with `value`.
     pub(super) fn equals(&mut self, value: &[u8]) {
-        const NFT_CMP_EQ: u32 = 0;
         self.compare(NFT_CMP_EQ, value);
     }
 

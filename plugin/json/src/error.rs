@@ -5,8 +5,6 @@ use std::fmt;
 use serde::de;
 use serde_json::Value;
 
-use crate::error::{ErrorObject, code};
-
 /// The longest text of a document that an error repeats, in bytes.
 const MAX_QUOTED: usize = 64;
 
@@ -76,11 +74,5 @@ impl std::error::Error for DecodeError {}
 impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(reason: T) -> Self {
         Self::new("", reason.to_string())
-    }
-}
-
-impl From<DecodeError> for ErrorObject {
-    fn from(error: DecodeError) -> Self {
-        Self::new(code::DECODING_FAILURE, format!("cannot decode network configuration: {error}"))
     }
 }

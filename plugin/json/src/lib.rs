@@ -12,6 +12,8 @@
 //! structs in them, so those structs match by exact spelling; to fold their members too, read a
 //! [`Value`] and [`decode`] it.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod folded;
 mod nearest;
@@ -54,7 +56,7 @@ pub fn inspect<'de, T: Deserialize<'de>>(value: &'de Value) -> Inspection<T> {
 }
 
 /// [`inspect`], but members match by exact spelling only, as libcni reads a list of plugins.
-pub(crate) fn inspect_exact<'de, T: Deserialize<'de>>(value: &'de Value) -> Inspection<T> {
+pub fn inspect_exact<'de, T: Deserialize<'de>>(value: &'de Value) -> Inspection<T> {
     inspect_in(value, Session { exact: true, ..Session::default() })
 }
 
@@ -92,7 +94,7 @@ pub fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 /// `value` indented by four spaces, without a newline at its end, as libcni prints its documents.
-pub(crate) fn pretty<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+pub fn pretty<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;

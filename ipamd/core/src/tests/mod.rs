@@ -1,0 +1,5 @@
+mod assigning;
+mod churn;
+mod model;
+mod resizing;
+mod supply;

@@ -1,0 +1,271 @@
+//! The one task that owns the pool.
+//!
+//! ```text
+//!  requests ──┐                        ┌─▶ answers
+//!  reports ───┼─▶ pool ─events─▶ journal ─▶ figures, readiness, needs
+//!  settings ──┘   (all that wait)  (one write)
+//! ```
+//!
+//! **Group commit.** Whatever waits is applied to the pool, the events of all of it are written in one write(2), and only
+//! then is anybody answered. So the cost of durability is shared by those who come at the same time, and an answer never
+//! runs ahead of the journal.
+//!
+//! **A write that fails** is taken back in the pool, newest first, and those whose change it was are told; nothing is
+//! changed until a snapshot could be written again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use podnet_daemon_kit::{Chain, Readiness};
+use podnet_ipam_core::{Event, Family, Pool};
+use podnet_ipam_store::{Store, StoreError};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock;
+use crate::config;
+use crate::history::History;
+use crate::metrics::Metrics;
+use crate::networks::Networks;
+use crate::source::{Needs, Report};
+
+mod answer;
+mod figures;
+mod handle;
+mod supply;
+pub mod view;
+
+pub use figures::Figures;
+pub use handle::{Granted, Handle, Unavailable};
+
+use answer::Pending;
+use handle::Command;
+use supply::SourceState;
+
+/// Commands that are committed together at most: what a slow disk may make wait.
+const GROUP: usize = 512;
+
+/// While the pool can grow or shrink, it is looked at this often even if nobody asks for anything.
+const TICK: Duration = Duration::from_secs(10);
+
+/// The owner of the pool.
+#[derive(Debug)]
+pub struct Actor {
+    pool: Pool,
+    store: Store,
+    settings: config::Pool,
+    networks: Arc<Networks>,
+    source: SourceState,
+    history: History,
+    /// Why the last write failed, while it is not made good.
+    trouble: Option<String>,
+    ends: Ends,
+}
+
+/// The actor's connections to the rest of the daemon.
+#[derive(Debug)]
+pub struct Ends {
+    /// What sources report.
+    pub reports: mpsc::Receiver<Report>,
+    /// What sources are to know.
+    pub needs: watch::Sender<Needs>,
+    /// Whether an ADD can be served now.
+    pub readiness: watch::Sender<Readiness>,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Actor {
+    /// An actor for a recovered pool.
+    pub fn new(pool: Pool, store: Store, settings: config::Pool, ends: Ends) -> Self {
+        let mut actor = Self {
+            pool,
+            store,
+            settings,
+            networks: Arc::default(),
+            source: SourceState::default(),
+            history: History::default(),
+            trouble: None,
+            ends,
+        };
+        actor.publish();
+        actor
+    }
+
+    /// Serves until every handle to `inbox` ([`Handle::channel`]) is dropped, then leaves a snapshot.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut tick = Instant::now() + TICK;
+        loop {
+            let command = tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(command) => Some(command),
+                    None => break,
+                },
+                Some(report) = self.ends.reports.recv() => {
+                    self.report(report);
+                    None
+                }
+                () = sleep_until(tick), if self.source.can_grow() || self.trouble.is_some() => {
+                    tick = Instant::now() + TICK;
+                    None
+                }
+            };
+            self.commit(command, &mut inbox);
+        }
+        if let Err(error) = self.store.snapshot(&self.pool.snapshot()) {
+            tracing::error!(error = %Chain(&error), "no last snapshot; the journal has everything");
+        }
+    }
+
+    /// Applies a command and all that wait behind it, makes that durable, answers.
+    fn commit(&mut self, first: Option<Command>, inbox: &mut mpsc::Receiver<Command>) {
+        let now = clock::since_boot();
+        let mut events = Vec::new();
+        let mut pending = Vec::new();
+        let mut looks = Vec::new();
+        let waiting = std::iter::from_fn(|| inbox.try_recv().ok());
+        for command in first.into_iter().chain(waiting).take(GROUP) {
+            match command {
+                Command::Assign { request, answer } => {
+                    let outcome = self.pool.assign(request, now, &mut events);
+                    pending.push(Pending::Assign { outcome, answer });
+                }
+                Command::Release { key, answer } => {
+                    let outcome = self.pool.release(&key, now, &mut events);
+                    pending.push(Pending::Release { key, outcome, answer });
+                }
+                Command::Configure(settings) => {
+                    self.settings = settings;
+                    self.resupply(now, &mut events);
+                }
+                Command::SourceChanged(kind) => self.source.begin(kind),
+                Command::Look(look) => looks.push(look),
+            }
+        }
+        self.resize(now, &mut events);
+        match self.write(&events) {
+            Ok(()) => {
+                for answer in pending {
+                    answer.send(self);
+                }
+            }
+            Err(reason) => self.take_back(pending, &reason, now),
+        }
+        self.publish();
+        for look in looks {
+            look(self);
+        }
+    }
+
+    /// Makes events durable, or says why not.
+    fn write(&mut self, events: &[Event]) -> Result<(), String> {
+        if events.is_empty() && self.trouble.is_none() {
+            return Ok(());
+        }
+        let written = if self.store.is_ready() { self.store.append(events) } else { self.begin_journal() };
+        match written {
+            Ok(()) => {
+                self.shorten();
+                if self.trouble.take().is_some() {
+                    tracing::info!("the journal can be written again");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let reason = Chain(&error).to_string();
+                self.ends.metrics.journal_errors.inc();
+                if self.trouble.as_ref() != Some(&reason) {
+                    tracing::error!(%reason, "the journal cannot be written");
+                    self.history.note(format!("the journal cannot be written: {reason}"));
+                }
+                self.trouble = Some(reason.clone());
+                Err(reason)
+            }
+        }
+    }
+
+    /// A journal that has grown long is replaced by a snapshot. Where that fails, the long one is still good.
+    fn shorten(&mut self) {
+        if self.store.wants_snapshot()
+            && let Err(error) = self.begin_journal()
+        {
+            self.ends.metrics.journal_errors.inc();
+            tracing::warn!(error = %Chain(&error), "the journal cannot be shortened");
+        }
+    }
+
+    fn begin_journal(&mut self) -> Result<(), StoreError> {
+        let aside = self.store.snapshot(&self.pool.snapshot())?;
+        if let Some(path) = aside {
+            tracing::warn!(path = %path.display(), "the old journal is kept");
+        }
+        Ok(())
+    }
+
+    /// One step after the other towards the number of addresses that is wanted.
+    fn resize(&mut self, now: Duration, events: &mut Vec<Event>) {
+        if !self.source.can_grow() {
+            return;
+        }
+        let mut steps = 0;
+        while let Some(resized) = self.pool.resize(None, now, events) {
+            tracing::info!(
+                requested = resized.requested,
+                returned = resized.returned.len(),
+                "asking the network for another number of addresses"
+            );
+            self.history.note(format!("asked for {} addresses in total", resized.requested));
+            steps += 1;
+            // As many as bring any pool from nothing to its maximum.
+            if steps == GROUP {
+                break;
+            }
+        }
+    }
+
+    /// Tells the rest of the daemon what has changed.
+    fn publish(&mut self) {
+        let readiness = self.readiness();
+        self.ends.readiness.send_if_modified(|last| {
+            let changed = *last != readiness;
+            if changed {
+                match &readiness {
+                    Readiness::Ready => tracing::info!("ready"),
+                    Readiness::NotReady(reason) => tracing::warn!(%reason, "not ready"),
+                }
+                *last = readiness;
+            }
+            changed
+        });
+        let needs = self.needs();
+        self.ends.needs.send_if_modified(|last| {
+            let changed = *last != needs;
+            *last = needs;
+            changed
+        });
+    }
+
+    fn readiness(&self) -> Readiness {
+        if let Some(reason) = &self.trouble {
+            return Readiness::NotReady(reason.clone());
+        }
+        if self.pool.can_assign() {
+            return Readiness::Ready;
+        }
+        let families = self.pool.families();
+        let empty = Family::ALL.into_iter().filter(|family| *families.get(*family)).find(|family| {
+            let counts = self.pool.counts(*family);
+            counts.available + counts.cooling_down == 0
+        });
+        Readiness::NotReady(match empty {
+            Some(family) => {
+                let counts = self.pool.counts(family);
+                format!("no free {family} address: {} of {} are assigned", counts.assigned, counts.total())
+            }
+            None => match self.source.error() {
+                Some(error) => format!("no addresses yet: {error}"),
+                None => "no addresses yet".to_owned(),
+            },
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The way to the actor.
+
+use std::sync::Arc;
+
+use podnet_ipam_core::{Assigned, Key, Refused, Released, Request};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Actor;
+use crate::config;
+use crate::networks::Networks;
+
+/// Requests that may wait; more wait in their own connections.
+const QUEUE: usize = 1024;
+
+/// What can be asked of the actor.
+pub enum Command {
+    /// Addresses for an attachment.
+    Assign {
+        /// Who, and what.
+        request: Request,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Granted, Unavailable>>,
+    },
+    /// An attachment's addresses back.
+    Release {
+        /// Who.
+        key: Key,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Released, Unavailable>>,
+    },
+    /// Other settings.
+    Configure(config::Pool),
+    /// Another source is in force, of this kind.
+    SourceChanged(&'static str),
+    /// A look at everything.
+    Look(Box<dyn FnOnce(&Actor) + Send>),
+}
+
+/// What an attachment got.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The addresses, or why there are none.
+    pub outcome: Result<Assigned, Refused>,
+    /// What is known of them.
+    pub networks: Arc<Networks>,
+}
+
+/// Nothing was done, for a reason that has nothing to do with the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The change could not be made durable.
+    #[error("the state cannot be written: {0}")]
+    NotDurable(String),
+    /// The daemon is ending.
+    #[error("the daemon is ending")]
+    Ending,
+}
+
+/// A way to the actor; the actor lives as long as there is one.
+#[derive(Debug, Clone)]
+pub struct Handle(mpsc::Sender<Command>);
+
+impl Handle {
+    /// A way, and its other end for [`Actor::run`].
+    pub fn channel() -> (Self, mpsc::Receiver<Command>) {
+        let (sender, inbox) = mpsc::channel(QUEUE);
+        (Self(sender), inbox)
+    }
+
+    /// Asks for addresses.
+    pub async fn assign(&self, request: Request) -> Result<Granted, Unavailable> {
+        self.ask(|answer| Command::Assign { request, answer }).await?
+    }
+
+    /// Gives addresses back.
+    pub async fn release(&self, key: Key) -> Result<Released, Unavailable> {
+        self.ask(|answer| Command::Release { key, answer }).await?
+    }
+
+    /// The same for a thread that may wait.
+    pub fn release_and_wait(&self, key: Key) -> Result<Released, Unavailable> {
+        let (answer, heard) = oneshot::channel();
+        self.0.blocking_send(Command::Release { key, answer }).ok().ok_or(Unavailable::Ending)?;
+        heard.blocking_recv().ok().ok_or(Unavailable::Ending)?
+    }
+
+    /// Looks at everything, after all that was asked before.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Actor) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        // Whoever asked may be gone by then.
+        self.ask(|answer| Command::Look(Box::new(move |actor| drop(answer.send(look(actor)))))).await
+    }
+
+    /// Changes the settings.
+    pub async fn configure(&self, settings: config::Pool) -> Result<(), Unavailable> {
+        self.tell(Command::Configure(settings)).await
+    }
+
+    /// Says that reports come from another source from now on.
+    pub async fn source_changed(&self, kind: &'static str) -> Result<(), Unavailable> {
+        self.tell(Command::SourceChanged(kind)).await
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), Unavailable> {
+        self.0.send(command).await.ok().ok_or(Unavailable::Ending)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Unavailable> {
+        let (answer, heard) = oneshot::channel();
+        self.tell(command(answer)).await?;
+        heard.await.ok().ok_or(Unavailable::Ending)
+    }
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Assign { .. } => "Assign",
+            Self::Release { .. } => "Release",
+            Self::Configure(_) => "Configure",
+            Self::SourceChanged(_) => "SourceChanged",
+            Self::Look(_) => "Look",
+        })
+    }
+}

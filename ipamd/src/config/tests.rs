@@ -1,0 +1,132 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LEAST: &str = "source: {kind: static, subnet: 10.224.0.0/16, ranges: [10.224.1.0/24]}\n";
+
+fn problems(text: &str) -> Vec<String> {
+    Config::parse(text).unwrap_err().iter().map(Problem::to_string).collect()
+}
+
+#[test]
+fn everything_but_the_source_has_a_default() {
+    let config = Config::parse(LEAST).unwrap();
+    assert_eq!(config.state, Path::new("/run/podnet"));
+    assert_eq!(config.listen.socket, Path::new("/run/podnet/ipamd.sock"));
+    assert_eq!((config.listen.http, config.metrics), (None, Some("127.0.0.1:10092".parse().unwrap())));
+    assert_eq!(config.pool, Pool::default());
+    assert_eq!(config.conflist, None);
+}
+
+#[test]
+fn json_is_read_too_and_so_is_every_member() {
+    let config = Config::parse(
+        r#"{"state": "/s", "metrics": "off",
+            "listen": {"socket": "/s/sock", "http": "127.0.0.1:10090", "allowUids": [1000]},
+            "source": {"kind": "imds", "url": "http://127.0.0.1:1/x", "fastest": "1s", "slowest": "2s"},
+            "pool": {"coolDown": "1m30s", "maxIPs": 30, "batchSize": 8, "requestThresholdPercent": 25,
+                     "releaseThresholdPercent": 200, "warmIPTarget": 2, "minimumIPTarget": 5},
+            "conflist": {"path": "/etc/cni/net.d/10-podnet.conflist", "template": "vnet-transparent"}}"#,
+    )
+    .unwrap();
+    let poll = Poll {
+        url: "http://127.0.0.1:1/x".to_owned(),
+        fastest: Duration::from_secs(1),
+        slowest: Duration::from_secs(2),
+    };
+    assert_eq!(config.source, Source::Imds(poll));
+    assert_eq!(config.listen.allow_uids, [1000]);
+    assert_eq!(config.pool.cool_down, Duration::from_secs(90));
+    assert_eq!((config.pool.warm, config.pool.minimum), (Some(2), Some(5)));
+    assert_eq!((config.state.as_path(), config.metrics), (Path::new("/s"), None));
+}
+
+#[test]
+fn every_problem_is_named_with_its_line_and_member() {
+    let text = "\
+state: run
+listen:
+  http: 0.0.0.0:10090
+  sockt: /run/x
+pool:
+  coolDown: 30
+  maxIPs: 0
+source:
+  kind: static
+  subnet: 10.224.0.0/16
+  gateway: 10.224.0.1
+  nodeIP: 10.224.0.4
+  ranges:
+  - 10.224.1.0/24
+  - 10.224.1.0/25
+  - 10.224.2.1/24
+  - 10.224.0.0/29
+conflist: {path: /etc/cni/net.d/x, template: calico}
+";
+    assert_eq!(
+        problems(text),
+        [
+            "line 1: state: run is no absolute path",
+            "line 3: listen.http: 0.0.0.0 is no loopback address: whoever reaches it could take and free pods' \
+             addresses",
+            "line 4: listen.sockt: unknown; known here: socket, http, allowUids",
+            "line 6: pool.coolDown: 30 is no duration: it needs a unit, as in 30s or 5m",
+            "line 7: pool.maxIPs: 0 is too small",
+            "line 15: source.ranges[1]: range 10.224.1.0/25 overlaps range 10.224.1.0/24",
+            "line 16: source.ranges[2]: \"10.224.2.1/24\" has host bits set: the network is 10.224.2.0/24"
+                .replace('"', "")
+                .as_str(),
+            "line 17: source.ranges[3]: range 10.224.0.0/29 contains the gateway 10.224.0.1",
+            "line 18: conflist.path: /etc/cni/net.d/x does not end in .conflist: no container runtime would read it",
+            "line 18: conflist.template: there is no template \"calico\", only vnet-transparent and kubenet",
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_document_is_named_with_its_line() {
+    let open = problems("state: /a\nlisten: {\n");
+    assert!(open.len() == 1 && open[0].contains(": is neither YAML nor JSON: "), "{open:?}");
+    let twice = problems("state: /a\nstate: /b\n");
+    assert!(twice[0].starts_with("line 2"), "{twice:?}");
+    assert!(problems("- a\n").contains(&"line 1: a list is no map".to_owned()));
+    assert_eq!(problems(""), ["source: is missing: it says where the node's addresses come from"]);
+}
+
+#[test]
+fn a_node_of_both_families_names_both_subnets() {
+    let config = Config::parse(
+        "source: {kind: static, subnet: 10.1.0.0/16, subnetV6: 'fd00::/64', nodeIP: 10.1.0.4,
+                  ranges: [10.1.1.0/24, 'fd00::1:0/112'], addresses: [10.1.2.3]}",
+    )
+    .unwrap();
+    let Source::Static(inventory) = config.source else { panic!("{:?}", config.source) };
+    let blocks: Vec<_> = inventory.networks.iter().map(|network| network.blocks.len()).collect();
+    assert_eq!(blocks, [2, 1]);
+    let missing = problems("source: {kind: static, subnet: 10.1.0.0/16, ranges: ['fd00::/64']}");
+    assert_eq!(missing, ["line 1: source.ranges[0]: fd00::/64 has no subnet of its family"]);
+}
+
+#[test]
+fn a_range_with_the_nodes_own_address_is_refused() {
+    let text = "source: {kind: static, subnet: 10.1.0.0/16, nodeIP: 10.1.1.4, ranges: [10.1.1.0/24]}";
+    assert_eq!(
+        problems(text),
+        ["line 1: source.ranges[0]: range 10.1.1.0/24 contains the node's own address 10.1.1.4"]
+    );
+}
+
+#[test]
+fn thresholds_must_leave_room() {
+    let text = format!("{LEAST}pool: {{requestThresholdPercent: 100, releaseThresholdPercent: 150}}\n");
+    assert!(problems(&text)[0].contains("at least 200 is needed"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_its_problems(text in "[ -~\n\t]{0,200}|(source|pool|listen|kind|static|: |\n|- |\\{|\\}|,|10\\.1\\.0\\.0/16){0,30}") {
+        if let Err(problems) = Config::parse(&text) {
+            prop_assert!(!problems.is_empty());
+        }
+    }
+}

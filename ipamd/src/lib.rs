@@ -1,0 +1,28 @@
+//! podnet-ipamd, the address daemon: it owns the node's pool of addresses and answers the plugin.
+//!
+//! ```text
+//!  source ──Inventory──▶ ┌───────┐ ──events──▶ journal (podnet-ipam-store)
+//!  plugin ──request────▶ │ actor │
+//!         ◀──answer───── │ Pool  │ ──readiness──▶ conflist, /readyz
+//!  operator ◀──status─── └───────┘ ──figures────▶ /metrics
+//! ```
+//!
+//! The pool itself is pure and lives in podnet-ipam-core; the contract's types in podnet-ipam-api; what every daemon needs in
+//! podnet-daemon-kit. Here is what brings them together, on one thread: [`daemon::serve`] is the place to begin reading.
+
+#![deny(unsafe_code)]
+
+pub mod actor;
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod conflist;
+pub mod daemon;
+pub mod history;
+pub mod intents;
+pub mod inventory;
+pub mod metrics;
+pub mod networks;
+pub mod rebuild;
+pub mod server;
+pub mod source;

@@ -1,0 +1,156 @@
+//! The HTTP side: which path is answered by what.
+//!
+//! | listener | contract of CNS | `/debug/…` | `/healthz`, `/readyz`, `/metrics` | the status page `/` |
+//! |---|---|---|---|---|
+//! | unix socket, loopback TCP | yes | yes | yes | no |
+//! | metrics | no | yes | yes | yes |
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use podnet_daemon_kit::http::{self, Answer, Arrival};
+use podnet_daemon_kit::operations::Operations;
+use podnet_ipam_api::{CONTENT_TYPE, RETURN_CODE_HEADER, Response, ReturnCode, encode, path};
+use serde::Serialize;
+
+use crate::actor::{Actor, Handle};
+use crate::metrics::{Metrics, RequestLabels};
+
+mod addresses;
+mod debug;
+mod endpoints;
+mod guard;
+mod listen;
+mod page;
+
+pub(crate) use debug::STATUS;
+pub use listen::{ListenError, Listeners, serve_metrics, serve_requests};
+
+/// What every handler needs.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The way to the pool.
+    pub actor: Handle,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+    /// Health.
+    pub operations: Operations,
+    notes: Arc<endpoints::Notes>,
+}
+
+/// An answer, and what the figures call its request and its outcome.
+struct Answered {
+    answer: Answer,
+    url: &'static str,
+    outcome: &'static str,
+}
+
+impl Answered {
+    fn new(url: &'static str, code: ReturnCode, body: &impl Serialize) -> Self {
+        let mut answer = http::answer(StatusCode::OK, CONTENT_TYPE, encode(body));
+        if let Ok(name) = HeaderName::from_bytes(RETURN_CODE_HEADER.as_bytes()) {
+            answer.headers_mut().insert(name, HeaderValue::from_static(code.name()));
+        }
+        Self { answer, url, outcome: code.name() }
+    }
+
+    fn plain(url: &'static str, status: StatusCode, text: String) -> Self {
+        let outcome = status.canonical_reason().unwrap_or("Unknown");
+        Self { answer: http::text(status, text), url, outcome }
+    }
+
+    /// The path does not take this method.
+    fn wrong_verb(url: &'static str, method: &Method) -> Self {
+        let code = ReturnCode::UNSUPPORTED_VERB;
+        Self::new(url, code, &Response::failure(code, format!("{url} does not take {method}")))
+    }
+
+    /// A body that is none.
+    fn undecodable(url: &'static str, error: &podnet_ipam_api::WireError) -> Self {
+        let says = format!("Failed to decode request: {}\n", podnet_daemon_kit::Chain(error));
+        Self::plain(url, StatusCode::BAD_REQUEST, says)
+    }
+
+    /// The daemon cannot do it now, whoever asks.
+    fn unavailable(url: &'static str, reason: &impl std::fmt::Display) -> Self {
+        Self::plain(url, StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
+    }
+}
+
+impl Server {
+    /// A server without notes.
+    pub fn new(actor: Handle, metrics: Arc<Metrics>, operations: Operations) -> Self {
+        Self { actor, metrics, operations, notes: Arc::default() }
+    }
+
+    /// Answers a request of the contract.
+    async fn answer(self, request: Request<Bytes>) -> Answer {
+        let began = request.extensions().get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.0);
+        let verb = verb(request.method());
+        let Answered { answer, url, outcome } = self.route(request, began).await;
+        self.metrics.note_request(RequestLabels { url, verb, cns_return_code: outcome }, began.elapsed());
+        answer
+    }
+
+    async fn route(&self, request: Request<Bytes>, began: Instant) -> Answered {
+        let whole = request.uri().path();
+        let path =
+            whole.strip_prefix(path::VERSION_PREFIX).filter(|rest| rest.starts_with('/')).unwrap_or(whole);
+        match path {
+            path::REQUEST_IP_CONFIGS => addresses::request(self, request.body(), began).await,
+            path::RELEASE_IP_CONFIGS => addresses::release(self, request.body()).await,
+            path::REQUEST_IP_CONFIG => addresses::request_one(self, request.body(), began).await,
+            path::RELEASE_IP_CONFIG => addresses::release_one(self, request.body()).await,
+            _ if path.starts_with(path::ENDPOINTS) => endpoints::answer(self, &request).await,
+            _ if path.starts_with("/debug/") => {
+                debug::answer(self, path, &request).await.unwrap_or_else(unknown)
+            }
+            _ => match self.operate(request.method(), path).await {
+                Some(answer) => Answered { answer, url: "operations", outcome: "Success" },
+                None => unknown(),
+            },
+        }
+    }
+
+    /// Health and figures; the pool's are those of this moment.
+    async fn operate(&self, method: &Method, path: &str) -> Option<Answer> {
+        if path == "/metrics"
+            && let Ok(figures) = self.actor.look(Actor::figures).await
+        {
+            self.metrics.set_figures(figures);
+        }
+        self.operations.answer(method, path)
+    }
+
+    /// Answers what is for operators.
+    async fn answer_operator(self, request: Request<Bytes>) -> Answer {
+        let path = request.uri().path();
+        if path == "/" {
+            return page::answer(&self, request.method()).await;
+        }
+        if let Some(answer) = self.operate(request.method(), path).await {
+            return answer;
+        }
+        match debug::answer(&self, path, &request).await {
+            Some(answered) => answered.answer,
+            None => http::not_found(),
+        }
+    }
+}
+
+fn unknown() -> Answered {
+    Answered { answer: http::not_found(), url: "unknown", outcome: "Not Found" }
+}
+
+fn verb(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}

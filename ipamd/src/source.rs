@@ -1,0 +1,160 @@
+//! Where the node's addresses come from.
+//!
+//! ```text
+//!  static ────────────────────────────┐
+//!  wireserver, imds ──poll──▶ bytes ──┤
+//!  podCIDR,                           ├─parse─▶ Inventory ─checked─▶ the actor
+//!  nodeNetworkConfig ──feed──▶ text ──┘   ◀── Needs: is the pool dry, what is asked for
+//! ```
+//!
+//! A source that fails says so and goes on: the actor keeps the last good inventory. What it said is read whole before
+//! anything is believed, so that half a document is an error and never half a pool.
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::config;
+use crate::inventory::{Inventory, InventoryError};
+
+mod feed;
+mod fetch;
+mod imds;
+mod node_network_config;
+mod pod_cidr;
+mod poll;
+mod wireserver;
+
+pub use fetch::FetchError;
+
+/// What a source is to know of the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// No address is free: ask sooner.
+    pub is_dry: bool,
+    /// What to ask the network for, where it can be asked.
+    pub wish: Option<Wish>,
+}
+
+/// How many addresses the node wants, and which ones it gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// In total (`spec.requestedIPCount`).
+    pub count: u32,
+    /// The names of those that go back (`spec.ipsNotInUse`).
+    pub not_in_use: Vec<String>,
+}
+
+/// One way to learn of addresses.
+pub(crate) trait Source: Send + 'static {
+    /// What the network says: the first time at once, then whenever it may have changed. An error is not the end.
+    fn next(
+        &mut self,
+        needs: &mut watch::Receiver<Needs>,
+    ) -> impl Future<Output = Result<Inventory, SourceError>> + Send;
+}
+
+/// Why there is no inventory this time.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A file operation failed.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not the document that was expected.
+    #[error("{origin} does not say what addresses there are: {says}")]
+    Content {
+        /// The URL or file.
+        origin: String,
+        /// What is wrong, in words.
+        says: String,
+    },
+    /// It says what cannot be.
+    #[error("{origin} is refused")]
+    Inventory {
+        /// The URL or file.
+        origin: String,
+        /// What is wrong.
+        source: InventoryError,
+    },
+}
+
+/// What a source reports.
+pub type Report = Result<Inventory, SourceError>;
+
+/// Starts the configured source. It ends when nobody listens any more.
+pub fn start(
+    config: &config::Source,
+    reports: mpsc::Sender<Report>,
+    needs: watch::Receiver<Needs>,
+) -> JoinHandle<()> {
+    match config.clone() {
+        config::Source::Static(inventory) => tokio::spawn(run(Fixed(Some(inventory)), reports, needs)),
+        config::Source::Wireserver(poll) => {
+            tokio::spawn(run(poll::Polled::new(poll, &[], wireserver::parse), reports, needs))
+        }
+        config::Source::Imds(poll) => {
+            let source = poll::Polled::new(poll, &[("Metadata", "true")], imds::parse);
+            tokio::spawn(run(source, reports, needs))
+        }
+        config::Source::PodCidr(addresses) => {
+            let feed = feed::File::new(addresses.file);
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs))
+        }
+        config::Source::NodeNetworkConfig { file } => {
+            let feed = feed::File::new(file);
+            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs))
+        }
+    }
+}
+
+async fn run(mut source: impl Source, reports: mpsc::Sender<Report>, mut needs: watch::Receiver<Needs>) {
+    loop {
+        let report = tokio::select! {
+            report = source.next(&mut needs) => report,
+            () = reports.closed() => return,
+        };
+        if reports.send(report).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The configuration itself: said once.
+struct Fixed(Option<Inventory>);
+
+impl Source for Fixed {
+    async fn next(&mut self, _: &mut watch::Receiver<Needs>) -> Report {
+        match self.0.take() {
+            Some(inventory) => Ok(inventory),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The parser's complaint, with the document's name before it.
+fn content(origin: &str) -> impl FnOnce(String) -> SourceError {
+    move |says| SourceError::Content { origin: origin.to_owned(), says }
+}
+
+fn checked(origin: &str, inventory: Inventory) -> Report {
+    inventory.checked().map_err(|source| SourceError::Inventory { origin: origin.to_owned(), source })
+}
+
+/// A name for networks of which the source says none.
+fn id_of(subnet: ipnet::IpNet) -> Arc<str> {
+    subnet.to_string().into()
+}

@@ -1,0 +1,77 @@
+//! The node's pod ranges, as Kubernetes gives them out: `spec.podCIDRs` of the Node object.
+//!
+//! Every address of a range is a pod's, but for the range's own, its broadcast address and the first host: the node's
+//! bridge, and the pods' gateway.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::feed::Feed;
+use super::{Needs, Report, Source, checked, content};
+use crate::inventory::{self, Block, Host, Inventory, Network};
+
+/// The source.
+pub(super) struct PodCidr<F> {
+    feed: F,
+    node: Option<IpAddr>,
+}
+
+impl<F> PodCidr<F> {
+    pub(super) fn new(feed: F, node: Option<IpAddr>) -> Self {
+        Self { feed, node }
+    }
+}
+
+impl<F: Feed> Source for PodCidr<F> {
+    async fn next(&mut self, _: &mut watch::Receiver<Needs>) -> Report {
+        let text = self.feed.next().await?;
+        let origin = self.feed.name();
+        let mut inventory = parse(&text).map_err(content(&origin))?;
+        inventory.host = Host { address: self.node, ..Host::default() };
+        checked(&origin, inventory)
+    }
+}
+
+/// A Node object, or its `spec` alone.
+#[derive(Deserialize)]
+struct Document {
+    spec: Option<Spec>,
+    #[serde(flatten)]
+    bare: Spec,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(rename = "podCIDRs", default)]
+    ranges: Vec<IpNet>,
+    #[serde(rename = "podCIDR")]
+    range: Option<IpNet>,
+}
+
+fn parse(text: &str) -> Result<Inventory, String> {
+    let document: Document =
+        serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
+    let spec = document.spec.unwrap_or(document.bare);
+    let ranges = if spec.ranges.is_empty() { spec.range.into_iter().collect() } else { spec.ranges };
+    if ranges.is_empty() {
+        return Err("it has neither podCIDRs nor podCIDR: the node has no range yet".to_owned());
+    }
+    Ok(Inventory { networks: ranges.into_iter().map(network).collect(), ..Inventory::default() })
+}
+
+fn network(range: IpNet) -> Network {
+    let gateway = inventory::first_host(range);
+    let blocks = gateway.map_or_else(|| vec![range], |gateway| inventory::without(range, gateway));
+    Network {
+        id: super::id_of(range),
+        subnet: range,
+        gateway,
+        blocks: blocks.into_iter().map(Block::of).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

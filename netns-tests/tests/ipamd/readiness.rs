@@ -1,0 +1,74 @@
+//! The node is ready when the daemon can serve, and says so in one way.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use podnet_netns_tests::failure::Outcome;
+use podnet_netns_tests::ipamd::Ipamd;
+use podnet_netns_tests::{ensure, ensure_eq, wait};
+
+use super::{STATIC, Test, folder};
+
+pub(super) const TESTS: &[Test] = &[
+    ("readiness::the_conflist_appears_with_readiness", conflist),
+    ("readiness::a_stale_conflist_is_removed_at_the_start", stale),
+    ("readiness::an_exhausted_pool_says_so", exhausted),
+];
+
+const CONFLIST: &str = "/run/net.d/10-podnet.conflist";
+
+fn with_conflist(source: &str) -> String {
+    format!("conflist: {{path: {CONFLIST}, template: vnet-transparent}}\n{source}")
+}
+
+fn conflist() -> Outcome {
+    let folder = folder()?;
+    let file = folder.join("node.yaml");
+    let source = format!("source: {{kind: podCIDR, file: {}}}\n", file.display());
+    let daemon = Ipamd::start(&folder, &with_conflist(&source))?;
+    let waiting = daemon.get("/readyz")?;
+    ensure!(waiting.status == 503 && waiting.body.contains("node.yaml"), "{waiting:?}");
+    ensure_eq!(daemon.get("/healthz")?.status, 200, "alive, though not ready");
+    ensure!(!Path::new(CONFLIST).exists(), "a conflist before the daemon can serve");
+    fs::write(&file, "podCIDR: 10.244.1.0/24")?;
+    daemon.ready()?;
+    wait::until(Duration::from_secs(5), "the conflist", || Ok(Path::new(CONFLIST).exists().then_some(())))?;
+    let text = fs::read_to_string(CONFLIST)?;
+    ensure!(text.contains("/run/ipamd-test/state/ipamd.sock"), "{text}");
+    // The runtime watches the directory: nothing else was ever to be seen in it.
+    ensure_eq!(fs::read_dir("/run/net.d")?.count(), 1, "files beside it");
+    Ok(())
+}
+
+fn stale() -> Outcome {
+    fs::create_dir("/run/net.d")?;
+    fs::write(CONFLIST, "{}")?;
+    let daemon =
+        Ipamd::start(&folder()?, &with_conflist("source: {kind: podCIDR, file: /run/nowhere/node.yaml}\n"))?;
+    ensure!(!Path::new(CONFLIST).exists(), "an old conflist says that the node is ready");
+    ensure_eq!(daemon.get("/readyz")?.status, 503, "/readyz says the same");
+    Ok(())
+}
+
+fn exhausted() -> Outcome {
+    let source = STATIC.replace("10.224.1.0/24", "10.224.1.0/31");
+    let daemon = Ipamd::start(&folder()?, &with_conflist(&source))?;
+    daemon.ready()?;
+    daemon.request("a")?.address()?;
+    daemon.request("b")?.address()?;
+    let third = daemon.request("c")?;
+    let reply = third.json()?;
+    ensure_eq!(reply["response"]["ReturnCode"], 32, "an exhausted pool");
+    let message = reply["response"]["Message"].as_str().unwrap_or_default();
+    ensure!(message.contains("not enough IPs available") && message.contains("2 assigned"), "{message}");
+    ensure!(third.head.contains("Cns_return_code: FailedToAllocateIpConfig"), "{}", third.head);
+    let ready = daemon.get("/readyz")?;
+    ensure!(
+        ready.status == 503 && ready.body.contains("no free IPv4 address: 2 of 2 are assigned"),
+        "{ready:?}"
+    );
+    // Its pods go on: the node stays in service.
+    ensure!(Path::new(CONFLIST).exists(), "a full pool took the node out of service");
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! podnet-ipamd, running for the time of a test.
+
+use std::fs;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::program::Program;
+use crate::run::Run;
+
+/// Far more than the daemon needs to be ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A daemon with a static source, which listens on a loopback port. It dies with this value.
+#[derive(Debug)]
+pub struct Ipamd {
+    child: Child,
+    http: String,
+    /// Its state, gone with it.
+    _dir: tempfile::TempDir,
+}
+
+impl Ipamd {
+    /// Starts it with the addresses of `ranges`, in the subnet 10.224.0.0/16, and waits until it listens.
+    pub fn start(ranges: &[&str]) -> Result<Self, Failure> {
+        let program = Program::ipamd()?;
+        let failed = |source| Failure::Run { program: program.path().to_owned(), source };
+        let dir = tempfile::tempdir().map_err(failed)?;
+        let (http, config) = configure(dir.path(), ranges).map_err(failed)?;
+        let run = Run::of(&program).arg("serve").arg("--config").arg(&config);
+        let mut child = run.spawn_as_owner_of(dir.path())?;
+        let begin = Instant::now();
+        while TcpStream::connect(&http).is_err() {
+            let ended = child.try_wait().map_err(failed)?.is_some();
+            if ended || begin.elapsed() > PATIENCE {
+                child.kill().ok();
+                child.wait().ok();
+                return Err(Failure::Blocked { program: program.path().to_owned() });
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Self { child, http, _dir: dir })
+    }
+
+    /// Host and port of its HTTP listener.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+}
+
+/// Writes the configuration; gives host and port of the listener, and the file.
+fn configure(dir: &Path, ranges: &[&str]) -> io::Result<(String, PathBuf)> {
+    // Another process may take the port before the daemon does: then the test says so.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let http = format!("127.0.0.1:{port}");
+    let config = serde_json::json!({
+        "state": dir.join("state"),
+        "listen": {"socket": dir.join("ipamd.sock"), "http": http, "allowUids": [crate::run::uid()]},
+        "metrics": "off",
+        "source": {"kind": "static", "subnet": "10.224.0.0/16", "gateway": "10.224.0.1", "ranges": ranges,
+            "nodeIP": "10.224.0.4"},
+    });
+    let file = dir.join("ipamd.yaml");
+    fs::write(&file, config.to_string())?;
+    Ok((http, file))
+}
+
+impl Drop for Ipamd {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
