@@ -9,9 +9,9 @@
 //!          masquerade fully-random } }
 //! ```
 //!
-//! It is compared line by line with what `nft list table` prints. Where only ranges differ, one transaction takes out and
-//! puts in those that do: a range that stays is found at every moment. Anything else is replaced as a whole table, in one
-//! transaction, too; but between the two generations of a new set the kernel may look into it too early.
+//! It is compared line by line with what `nft list table` prints. Where only ranges differ, one transaction empties the
+//! set and fills it again, and a range that stays is found at every moment. Anything else is replaced as a whole table, in
+//! one transaction too; but there the kernel can look into a new set before it is full.
 //!
 //! Every address is the two halves of them all: an interval has an end.
 
@@ -88,20 +88,16 @@ impl Listing {
 
     /// The transaction that makes this listing of the one found, or of no table.
     pub fn to_script(&self, family: Family, found: Option<&Self>) -> String {
-        // Elements that are no ranges could be anything: no text of theirs enters a script.
-        let is_like = |found: &&Self| found.lines == self.lines && found.ranges(family).is_some();
-        let Some(found) = found.filter(is_like) else {
+        if found.is_none_or(|found| found.lines != self.lines) {
             return removal(family) + &self.text();
-        };
-        let alone = |these: &Self, others: &Self| -> Vec<String> {
-            these.elements.difference(&others.elements).cloned().collect()
-        };
-        let verbs = [("delete", alone(found, self)), ("add", alone(self, found))];
-        let statements =
-            verbs.into_iter().filter(|(_, elements)| !elements.is_empty()).map(|(verb, elements)| {
-                format!("{verb} element {} {TABLE} ranges {{ {} }}\n", word(family), elements.join(", "))
-            });
-        statements.collect()
+        }
+        let set = format!("{} {TABLE} ranges", word(family));
+        let mut script = format!("flush set {set}\n");
+        if !self.elements.is_empty() {
+            // Writing to a String cannot fail.
+            let _infallible = writeln!(script, "add element {set} {}", self.braced());
+        }
+        script
     }
 
     /// The table in nft's language, a statement a line.
@@ -111,11 +107,15 @@ impl Listing {
             // Writing to a String cannot fail.
             let _infallible = writeln!(text, "{line}");
             if line == "flags interval" && !self.elements.is_empty() {
-                let elements: Vec<&str> = self.elements.iter().map(String::as_str).collect();
-                let _infallible = writeln!(text, "elements = {{ {} }}", elements.join(", "));
+                let _infallible = writeln!(text, "elements = {}", self.braced());
             }
         }
         text
+    }
+
+    fn braced(&self) -> String {
+        let elements: Vec<&str> = self.elements.iter().map(String::as_str).collect();
+        format!("{{ {} }}", elements.join(", "))
     }
 
     /// The ranges that keep a pod's address. None: the set holds something else.
@@ -227,10 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_stay_are_not_touched() {
+    fn where_only_ranges_differ_the_table_stays() {
         let found = Listing::of(&rule_set(&["10.0.0.0/8", "1.0.0.0/8"], Family::V4, ""));
         let wanted = Listing::of(&rule_set(&["10.0.0.0/8", "2.0.0.0/8"], Family::V4, ""));
-        let script = "delete element ip podnet-masq ranges { 1.0.0.0/8 }\nadd element ip podnet-masq ranges { 2.0.0.0/8 }\n";
+        let script =
+            "flush set ip podnet-masq ranges\nadd element ip podnet-masq ranges { 10.0.0.0/8, 2.0.0.0/8 }\n";
         assert_eq!(wanted.to_script(Family::V4, Some(&found)), script);
         let other_rules = Listing::of(&rule_set(&["10.0.0.0/8"], Family::V4, "5"));
         assert!(wanted.to_script(Family::V4, Some(&other_rules)).starts_with(&removal(Family::V4)));
