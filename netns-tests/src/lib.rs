@@ -2,12 +2,13 @@
 //!
 //! A test is a function in a table ([`harness`]). It runs in a [`sandbox`], a whole node of its own, makes pods
 //! ([`netns`]) and other nodes ([`node`]), calls a plugin as a runtime does ([`network`], or the reference runtime's own
-//! tool, [`cnitool`]), and then looks at the kernel, the files ([`snapshot`]) and the traffic ([`probe`]).
+//! tool, [`cnitool`], or a container [`engine`]), and then looks at the kernel, the files ([`snapshot`]) and the traffic ([`probe`]).
 //! The same tests run against podnet and against the reference plugins ([`subject`]): a test that the reference fails
 //! is either wrong or a difference that has to be explained.
 
 pub mod cnitool;
 pub mod dropin;
+pub mod engine;
 pub mod failure;
 pub mod harness;
 pub mod ipamd;
@@ -15,12 +16,15 @@ pub mod masq;
 pub mod netns;
 pub mod network;
 pub mod node;
+pub mod observed;
 pub mod origin;
 pub mod parallel;
 pub mod probe;
 pub mod process;
 pub mod reply;
 pub mod sandbox;
+pub mod sctp;
+pub mod seccomp;
 pub mod snapshot;
 pub mod subject;
 pub mod tools;

@@ -18,6 +18,7 @@ pub const FOLDER: &str = "/run/netns";
 pub struct Netns {
     name: String,
     path: PathBuf,
+    is_ours: bool,
 }
 
 impl Netns {
@@ -25,7 +26,7 @@ impl Netns {
     pub fn create(name: &str) -> Result<Self, Failure> {
         let path = Path::new(FOLDER).join(name);
         File::create_new(&path).doing(path.display())?;
-        let netns = Self { name: name.to_owned(), path };
+        let netns = Self { name: name.to_owned(), path, is_ours: true };
         // A thread is the unit that has a namespace; this one ends with its only task done.
         thread::scope(|scope| {
             scope
@@ -39,6 +40,13 @@ impl Netns {
                 .map_err(|_panic| Failure::failed("the thread that makes a namespace panicked"))?
         })?;
         Ok(netns)
+    }
+
+    /// One that somebody else made under [`FOLDER`], and takes away.
+    pub fn of_others(path: &str) -> Result<Self, Failure> {
+        let path = Path::new(path).canonicalize().doing(path)?;
+        let name = path.file_name().and_then(|name| name.to_str()).doing(path.display())?.to_owned();
+        Ok(Self { name, path, is_ours: false })
     }
 
     /// Its name, for `ip -n NAME`.
@@ -60,8 +68,10 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        // Already removed by the test, or else the sandbox takes it away.
-        let _may_be_gone = self.remove();
+        if self.is_ours {
+            // Already removed by the test, or else the sandbox takes it away.
+            let _may_be_gone = self.remove();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Context as _, Failure};
-use crate::netns::Netns;
+use crate::netns::{Netns, Place};
 use crate::process::{Finished, command, run};
 use crate::reply::{self, Added};
 use crate::subject::{Family, Subject};
@@ -31,6 +31,12 @@ impl Pod {
     /// `CNI_NETNS`.
     pub fn netns_path(&self) -> String {
         self.netns.path().display().to_string()
+    }
+}
+
+impl<'a> From<&'a Pod> for Place<'a> {
+    fn from(pod: &'a Pod) -> Self {
+        Self::from(&pod.netns)
     }
 }
 

@@ -67,6 +67,12 @@ impl OtherNode {
         Place::from(&self.netns)
     }
 
+    /// Gives it an IPv4 address besides, one of the cloud's, that the node under test reaches by it.
+    pub fn serve(&self, address: &str) -> Result<(), Failure> {
+        self.place().ip(&["addr", "add", address, "dev", "lo"])?;
+        Place::Node.ip(&["route", "add", address, "via", bare(OTHER.0)]).map(drop)
+    }
+
     /// The addresses of its pod.
     pub fn pod_addresses(&self) -> Result<Vec<IpAddr>, Failure> {
         parsed(self.family.pick(OTHER_POD.0, OTHER_POD.1))

@@ -33,11 +33,12 @@ impl Origin {
                 stream.set_read_timeout(Some(Duration::from_secs(5))).ok();
                 let length = stream.read(&mut head).unwrap_or_default();
                 let head = String::from_utf8_lossy(head.get(..length).unwrap_or_default()).into_owned();
-                // Noted only when answered, so that whoever counts knows that the answer is on its way.
-                let answer = script.locked().answer.clone();
+                let answer = {
+                    let mut script = script.locked();
+                    script.heads.push(head);
+                    script.answer.clone()
+                };
                 stream.write_all(&answer).ok();
-                drop(stream);
-                script.locked().heads.push(head);
             }
         });
         Ok(origin)
@@ -48,7 +49,7 @@ impl Origin {
         self.locked().answer = answer.as_ref().to_vec();
     }
 
-    /// The heads of all requests that were answered.
+    /// The heads of all requests that came.
     pub fn heads(&self) -> Vec<String> {
         self.locked().heads.clone()
     }

@@ -69,13 +69,24 @@ pub fn stream(from: Place<'_>, to: Place<'_>, address: IpAddr, bytes: usize) -> 
     Ok(())
 }
 
-/// How fast a stream is, in bits of payload a second: over a second, after the first half, when a burst is over.
+/// How fast a stream to a free port of an address is; see [`rate_through`].
 pub fn rate(from: Place<'_>, to: Place<'_>, address: IpAddr) -> Result<f64, Failure> {
+    let free = to.inside(|| Ok(TcpListener::bind((address, 0))?.local_addr()?))?;
+    rate_through(from, to, free, free)
+}
+
+/// How fast a stream to `target` is, which leads to `listen`, in bits of payload a second: over a second, after the
+/// first half, when a burst is over.
+pub fn rate_through(
+    from: Place<'_>,
+    to: Place<'_>,
+    listen: SocketAddr,
+    target: SocketAddr,
+) -> Result<f64, Failure> {
     const WARM_UP: Duration = Duration::from_millis(500);
     const MEASURED: Duration = Duration::from_secs(1);
-    let what = format!("a stream from {from} to {address} in {to}");
-    let listener = to.inside(|| Ok(TcpListener::bind((address, 0))?)).doing(&what)?;
-    let target = SocketAddr::new(address, listener.local_addr()?.port());
+    let what = format!("a stream from {from} to {target}, {listen} in {to}");
+    let listener = to.inside(|| Ok(TcpListener::bind(listen)?)).doing(&what)?;
     let mut sender =
         from.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(2))?)).doing(&what)?;
     let (mut receiver, _) = listener.accept()?;

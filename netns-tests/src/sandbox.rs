@@ -4,8 +4,9 @@
 //! Nothing a test makes can leave it: when process 1 ends, or its `unshare` parent is killed, the kernel ends every
 //! process in it and takes the links, rules, mounts and namespaces away.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -104,12 +105,18 @@ pub fn enter() -> Outcome {
     if std::process::id() != 1 {
         return Err(Failure::failed("not process 1 of a pid namespace: start it through the test runner"));
     }
+    let cgroups = File::open("/sys/fs/cgroup").doing("the machine's control groups")?;
     let hardened = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     for (kind, on) in [("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run"), ("tmpfs", "/var/lib/cni")] {
         fs::create_dir_all(on).doing(on)?;
         mount(Some(kind), on, Some(kind), hardened, None::<&str>)
             .doing(format_args!("mount {kind} on {on}"))?;
     }
+    // Container engines need them, and cannot make their own.
+    let there = format!("/proc/self/fd/{}", cgroups.as_raw_fd());
+    let all = MsFlags::MS_BIND | MsFlags::MS_REC;
+    mount(Some(there.as_str()), "/sys/fs/cgroup", None::<&str>, all, None::<&str>)
+        .doing("keep the machine's control groups")?;
     fs::create_dir(crate::netns::FOLDER)?;
     if Path::new("/etc/cni").is_dir() {
         mount(Some("tmpfs"), "/etc/cni", Some("tmpfs"), hardened, None::<&str>)

@@ -64,6 +64,11 @@ impl Snapshot {
         Ok(Self(seen))
     }
 
+    /// What was seen, without its state.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// What is in `after` and not here, gone, or different; one line each.
     pub fn differences(&self, after: &Self) -> Vec<String> {
         let gone = self

@@ -13,7 +13,9 @@ use podnet_netns_tests::subject::{Family, GATEWAY_V4, Subject};
 use podnet_netns_tests::{ensure, ensure_eq, probe, wait};
 use serde_json::{Value, json};
 
-use crate::differences::{BUCKET_BELOW_A_PACKET, LITERAL_BURST, NO_ANNOTATIONS, NO_GC, SHALLOW_CHECK};
+use crate::differences::{
+    BUCKET_BELOW_A_PACKET, KNOWS_NO_SUBNETS, LITERAL_BURST, NO_ANNOTATIONS, NO_GC, SHALLOW_CHECK,
+};
 use crate::table::{self, Scene, Test};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -36,6 +38,8 @@ pub(crate) fn cases() -> Vec<Case> {
             Some(&SHALLOW_CHECK)
         }),
         ("check_finds_no_redirection", no_redirection, Some(&SHALLOW_CHECK)),
+        ("check_finds_a_lost_selection", lost_selection, Some(&KNOWS_NO_SUBNETS)),
+        ("both_lists_of_subnets", both_lists, Some(&KNOWS_NO_SUBNETS)),
         ("rate_without_burst", |s| refused(s, &json!({"ingressRate": 8000})), None),
         ("burst_without_rate", |s| refused(s, &json!({"egressBurst": 8000})), None),
         (
@@ -44,7 +48,12 @@ pub(crate) fn cases() -> Vec<Case> {
             None,
         ),
     ];
-    table::cases("bandwidth", &[Family::V4], tests)
+    let of_peers: &[Test] = &[
+        ("only_some_peers_are_limited", |s| some_peers(s, "shapedSubnets"), Some(&KNOWS_NO_SUBNETS)),
+        ("all_but_some_peers_are_limited", |s| some_peers(s, "unshapedSubnets"), Some(&KNOWS_NO_SUBNETS)),
+    ];
+    let cases = table::cases("bandwidth", &[Family::V4], tests).into_iter();
+    cases.chain(table::cases("bandwidth", &[Family::V4, Family::V6], of_peers)).collect()
 }
 
 const INGRESS: u32 = 40_000_000;
@@ -113,6 +122,75 @@ fn rates_hold(scene: Scene) -> Outcome {
         let unlimited = probe::rate(Place::Node, in_b, free)?;
         ensure!(unlimited > 10.0 * f64::from(INGRESS), "a pod without limits gets {unlimited:.0} bit/s");
     }
+    Ok(())
+}
+
+/// The pod's limits hold towards its neighbour and not towards the node, by either list.
+fn some_peers(scene: Scene, list: &str) -> Outcome {
+    let (a, b) = (Pod::create("a")?, Pod::create("b")?);
+    let mut members = limits();
+    members[list] = match (list, scene.family) {
+        ("shapedSubnets", Family::V4) => json!(["10.244.1.128/25", "10.244.1.3/32", "fd00:9::/64"]),
+        ("shapedSubnets", _) => json!(["10.9.0.0/16", "fd00:10:244:1::3/128"]),
+        (_, Family::V4) => json!(["10.244.1.1/32", "fd00:9::/64"]),
+        _ => json!(["10.9.0.0/16", "fd00:10:244:1::/127"]),
+    };
+    let network = limited(scene, &members)?;
+    let added = network.add(&a)?;
+    let limited = added.addresses()?;
+    let neighbour = scene.network()?.add(&b)?.addresses()?;
+    let gateway = scene.family.gateways().into_iter().next().doing("a gateway")?;
+    let second = scene.family.pick("10.244.1.3", "fd00:10:244:1::3").concat();
+    ensure_eq!(neighbour, [second.parse::<std::net::IpAddr>()?], "the neighbour's address");
+    network.check(&a, &added)?;
+    let (in_a, in_b) = (Place::from(&a.netns), Place::from(&b.netns));
+    for (&limited, &neighbour) in limited.iter().zip(&neighbour) {
+        within_a_tenth(
+            || probe::rate(in_b, in_a, limited),
+            INGRESS,
+            "what the pod receives from its neighbour",
+        )?;
+        within_a_tenth(|| probe::rate(in_a, in_b, neighbour), EGRESS, "what the pod sends to its neighbour")?;
+        for (what, rate) in [
+            ("receives from", probe::rate(Place::Node, in_a, limited)?),
+            ("sends to", probe::rate(in_a, Place::Node, gateway)?),
+        ] {
+            ensure!(
+                rate > 3.0 * f64::from(INGRESS),
+                "what the pod {what} the node is limited: {rate:.0} bit/s"
+            );
+        }
+    }
+    network.del(&a, Some(&added))
+}
+
+fn lost_selection(scene: Scene) -> Outcome {
+    let mut members = limits();
+    members["unshapedSubnets"] = json!(["10.9.0.0/16", "fd00:9::/33"]);
+    let network = limited(scene, &members)?;
+    let pod = Pod::create("a")?;
+    let added = network.add(&pod)?;
+    let host = added.interface(1)?.to_owned();
+    let tampering: [&[&str]; 3] = [
+        &["filter", "del", "dev", &host, "parent", "1:", "prio", "2"],
+        &["class", "change", "dev", &host, "classid", "1:30", "htb", "rate", "1mbit", "burst", "32k"],
+        &["filter", "del", "dev", &host, "parent", "ffff:fff2", "prio", "1"],
+    ];
+    for (change, words) in tampering.iter().zip(["selection", "ingress limit", "redirection"]) {
+        tool(&[&["tc"], *change].concat())?;
+        let found = reply::error(&network.call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
+        ensure!(found.names(words), "{words} is not in {found:?}");
+    }
+    Ok(())
+}
+
+fn both_lists(scene: Scene) -> Outcome {
+    let mut members = limits();
+    members["shapedSubnets"] = json!(["10.0.0.0/8"]);
+    members["unshapedSubnets"] = json!(["10.9.0.0/16"]);
+    let refused = limited(scene, &members)?.call("ADD", Some(&Pod::create("a")?), &[])?;
+    let error = reply::error(&refused)?;
+    ensure!(error.code == 7 && error.names("unshapedSubnets"), "{error:?}");
     Ok(())
 }
 

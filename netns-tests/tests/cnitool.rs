@@ -1,18 +1,16 @@
 //! The reference runtime drives the plugin: cnitool 1.3.0 and 1.3.1 with the shipped network configurations.
 
-use std::fs;
-
 use podnet_netns_tests::cnitool::Cnitool;
-use podnet_netns_tests::failure::{Context as _, Outcome};
+use podnet_netns_tests::failure::Outcome;
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::reply::{self, Added};
 use podnet_netns_tests::snapshot::Snapshot;
-use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::tools::{self, CnitoolVersion};
+use podnet_netns_tests::subject::Family;
+use podnet_netns_tests::tools::CnitoolVersion;
 use podnet_netns_tests::{ensure_eq, probe};
-use serde_json::Value;
 
+use crate::runtime;
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -26,21 +24,8 @@ pub(crate) fn cases() -> Vec<Case> {
     )
 }
 
-/// What is shipped for podnet; the same said for the reference.
-fn conflist(scene: Scene) -> Result<Value, podnet_netns_tests::failure::Failure> {
-    if scene.subject == Subject::Reference {
-        return Ok(scene.network()?.conflist());
-    }
-    let file = tools::workspace().join("conf").join(match scene.family {
-        Family::V4 => "kubenet.conflist",
-        Family::V6 => "kubenet-ipv6.conflist",
-        Family::Dual => "kubenet-dual.conflist",
-    });
-    Ok(serde_json::from_str(&fs::read_to_string(&file).doing(file.display())?)?)
-}
-
 fn all_verbs(scene: Scene, version: CnitoolVersion) -> Outcome {
-    let tool = Cnitool::load(version, &conflist(scene)?, &scene.subject.folder()?)?;
+    let tool = Cnitool::load(version, &runtime::shipped(scene)?, &scene.subject.folder()?)?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
     tool.run("status", &a)?.success()?;
     // A first pod comes and goes: what stays of it is the network's own.

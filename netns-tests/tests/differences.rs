@@ -34,6 +34,11 @@ pub(crate) const BUCKET_BELOW_A_PACKET: Difference = Difference {
     reason: "a pod that asks for little is slow, not cut off: the bucket holds one packet",
     always: false,
 };
+pub(crate) const KNOWS_NO_SUBNETS: Difference = Difference {
+    reference: "has no shapedSubnets and unshapedSubnets since version 1.6: limits all",
+    reason: "what its version 1.5 did is done, for what is sent and received by the peer's address",
+    always: true,
+};
 pub(crate) const NO_ANNOTATIONS: Difference = Difference {
     reference: "does not know the pod's annotations",
     reason: "where a runtime passes nothing else, the pod's limits are there",
@@ -149,6 +154,16 @@ pub(crate) const UDP_AT_ADD_ONLY: Difference = Difference {
     reason: "a client that goes on sending must not keep the dead pod's entry",
     always: false,
 };
+pub(crate) const LISTS_THE_IFB: Difference = Difference {
+    reference: "bandwidth lists the ifb among the result's interfaces",
+    reason: "ours is found by its name: the list is bridge, host link and pod's link, whatever is asked for",
+    always: true,
+};
+pub(crate) const FORGETS_ELSEWHERE: Difference = Difference {
+    reference: "portmap deletes every UDP connection tracking entry of the port's number, wherever it leads",
+    reason: "a pod's question to a name server elsewhere is not to lose its translation: those to the node's addresses go",
+    always: true,
+};
 pub(crate) const ADOPTS_ANY_ADDRESS: Difference = Difference {
     reference: "gives a pod an address that another pod or the node has",
     reason: "the node could not tell the two apart",
@@ -171,8 +186,14 @@ pub(crate) const NO_LINK_LOCAL: Difference = Difference {
     always: true,
 };
 
+pub(crate) const NO_GUARD: Difference = Difference {
+    reference: "keeps no pod from others' addresses, nor from the cloud's services for nodes",
+    reason: "a pod that speaks for others, or reads the node's secrets, is what the switches are for",
+    always: false,
+};
+
 /// All of them, for the page that lists them to people.
-const ALL: [&Difference; 30] = [
+const ALL: &[&Difference] = &[
     &LATE_GATEWAY,
     &LATE_ANNOUNCEMENT,
     &LITERAL_BURST,
@@ -181,6 +202,7 @@ const ALL: [&Difference; 30] = [
     &NO_DUPLICATE_RULES,
     &BUCKET_BELOW_A_PACKET,
     &NO_ANNOTATIONS,
+    &KNOWS_NO_SUBNETS,
     &LEAVES_LINK,
     &BRIDGE_FIRST,
     &GUARD_LAST,
@@ -199,10 +221,13 @@ const ALL: [&Difference; 30] = [
     &OTHER_HOST_PORTS,
     &LOOPBACK_OPEN,
     &UDP_AT_ADD_ONLY,
+    &FORGETS_ELSEWHERE,
+    &LISTS_THE_IFB,
     &ADOPTS_ANY_ADDRESS,
     &DROPS_EARLIER_RESULT,
     &SBR_FAILS_CHECK,
     &NO_LINK_LOCAL,
+    &NO_GUARD,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -1,23 +1,26 @@
 //! Host ports: every way in, whose a port is, and what is left when its pod is gone.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::node::OtherNode;
-use podnet_netns_tests::process::tool;
+use podnet_netns_tests::process::{run, tool};
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq};
+use podnet_netns_tests::{ensure, ensure_eq, probe, sctp, seccomp, tools};
 use serde_json::{Value, json};
 
-use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY};
+use crate::differences::{
+    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
+};
+use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -25,22 +28,50 @@ pub(crate) fn cases() -> Vec<Case> {
         "host_ports",
         &[Family::V4, Family::V6],
         &[
-            ("every_way_in", |scene| every_way_in(scene, "0"), None),
-            ("every_way_in_with_br_netfilter", |scene| every_way_in(scene, "1"), None),
+            ("every_way_in", |scene| every_way_in(scene, Backend::Default, "0"), None),
+            ("every_way_in_with_br_netfilter", |scene| every_way_in(scene, Backend::Default, "1"), None),
+            ("every_way_in_by_iptables", |scene| every_way_in(scene, Backend::Iptables, "0"), None),
             ("a_port_of_one_address", a_port_of_one_address, None),
             ("without_snat_sources_stay", without_snat_sources_stay, None),
             ("services_come_first", services_come_first, None),
+            ("sctp_reaches_the_pod_and_its_answer_comes_back", sctp_every_way_in, None),
         ],
     );
     let dual = table::cases(
         "host_ports",
         &[Family::Dual],
         &[
-            ("a_port_is_one_pods", a_port_is_one_pods, Some(&SHARES_HOST_PORTS)),
+            (
+                "a_port_is_one_pods",
+                |scene| a_port_is_one_pods(scene, Backend::Default),
+                Some(&SHARES_HOST_PORTS),
+            ),
+            (
+                "a_port_is_one_pods_by_iptables",
+                |scene| a_port_is_one_pods(scene, Backend::Iptables),
+                Some(&SHARES_HOST_PORTS),
+            ),
             ("a_lost_pods_port_is_free", a_lost_pods_port_is_free, Some(&OTHER_HOST_PORTS)),
             ("a_thousand_ports", a_thousand_ports, Some(&OTHER_HOST_PORTS)),
-            ("del_needs_no_port_mappings", del_needs_no_port_mappings, Some(&OTHER_HOST_PORTS)),
-            ("gc_takes_rules_alone", gc_takes_rules_alone, Some(&OTHER_HOST_PORTS)),
+            (
+                "del_needs_no_port_mappings",
+                |s| del_needs_no_ports(s, Backend::Default),
+                Some(&OTHER_HOST_PORTS),
+            ),
+            (
+                "del_needs_no_port_mappings_by_iptables",
+                |s| del_needs_no_ports(s, Backend::Iptables),
+                Some(&OTHER_HOST_PORTS),
+            ),
+            ("gc_takes_rules_alone", |s| gc_takes_rules_alone(s, Backend::Default), Some(&OTHER_HOST_PORTS)),
+            (
+                "gc_takes_rules_alone_by_iptables",
+                |s| gc_takes_rules_alone(s, Backend::Iptables),
+                Some(&OTHER_HOST_PORTS),
+            ),
+            ("check_names_a_missing_rule_of_iptables", check_names_rule_of_iptables, Some(&OTHER_HOST_PORTS)),
+            ("without_nftables_iptables_translates", without_nftables, Some(&OTHER_HOST_PORTS)),
+            ("without_iptables_nothing_is_left", without_iptables, Some(&OTHER_HOST_PORTS)),
             ("sctp_has_rules", sctp_has_rules, Some(&OTHER_HOST_PORTS)),
             (
                 "check_names_a_missing_port",
@@ -88,8 +119,23 @@ pub(crate) fn cases() -> Vec<Case> {
         "host_ports",
         &[Family::V4],
         &[
-            ("loopback_is_closed_to_neighbours", loopback_is_closed_to_neighbours, Some(&LOOPBACK_OPEN)),
-            ("udp_goes_to_the_next_pod", udp_goes_to_the_next_pod, Some(&UDP_AT_ADD_ONLY)),
+            (
+                "loopback_is_closed_to_neighbours",
+                |s| loopback_is_closed_to_neighbours(s, Backend::Default),
+                Some(&LOOPBACK_OPEN),
+            ),
+            (
+                "loopback_is_closed_to_neighbours_by_iptables",
+                |s| loopback_is_closed_to_neighbours(s, Backend::Iptables),
+                Some(&LOOPBACK_OPEN),
+            ),
+            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
+            (
+                "udp_of_many_ports_goes_to_the_next_pod",
+                |scene| udp_goes_to_the_next_pod(scene, 60),
+                Some(&UDP_AT_ADD_ONLY),
+            ),
+            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
         ],
     );
     each.into_iter().chain(dual).chain(v4).collect()
@@ -106,85 +152,31 @@ fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
     Ok(network)
 }
 
-fn port(host: u16, pod: u16, protocol: &str) -> Value {
+/// Whose rules podnet's host ports are; the reference's are iptables' in any case.
+#[derive(Clone, Copy)]
+enum Backend {
+    Default,
+    Iptables,
+}
+
+fn network_by(scene: Scene, backend: Backend, mappings: &Value) -> Result<Network, Failure> {
+    let network = network(scene, mappings)?;
+    Ok(match (scene.subject, backend) {
+        (Subject::Podnet, Backend::Iptables) => network.with("/portmapBackend", "iptables"),
+        _ => network,
+    })
+}
+
+pub(crate) fn port(host: u16, pod: u16, protocol: &str) -> Value {
     json!({"hostPort": host, "containerPort": pod, "protocol": protocol})
 }
 
-/// A server in a pod.
-enum Server {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
-const PATIENCE: Duration = Duration::from_millis(700);
-
-impl Server {
-    fn start(pod: &Pod, address: SocketAddr, is_udp: bool) -> Result<Self, Failure> {
-        Place::from(&pod.netns).inside(|| {
-            if is_udp {
-                let socket = UdpSocket::bind(address).doing(address)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                return Ok(Self::Udp(socket));
-            }
-            Ok(Self::Tcp(TcpListener::bind(address).doing(address)?))
-        })
-    }
-
-    /// As [`Server::asked`], but tries until the reference's IPv6 gateway is no longer being probed for.
-    fn asked_at_first(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let end = Instant::now() + Duration::from_secs(8);
-        loop {
-            match self.asked(from, target) {
-                Err(_) if Instant::now() < end => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Asks the server by way of `target` and gives the address that it saw; an answer has to come back.
-    fn asked(&self, from: Place<'_>, target: SocketAddr) -> Result<IpAddr, Failure> {
-        let what =
-            format!("{} from {from} to {target}", if matches!(self, Self::Tcp(_)) { "TCP" } else { "UDP" });
-        let mut word = [0_u8; 8];
-        match self {
-            Self::Tcp(listener) => {
-                let mut client =
-                    from.inside(|| Ok(TcpStream::connect_timeout(&target, PATIENCE)?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                let (mut stream, seen) = listener.accept()?;
-                stream.write_all(b"back")?;
-                drop(stream);
-                let mut answer = Vec::new();
-                client.read_to_end(&mut answer).doing(&what)?;
-                ensure_eq!(answer, b"back", "answer to {what}");
-                Ok(seen.ip())
-            }
-            Self::Udp(socket) => {
-                let any: IpAddr = if target.is_ipv4() {
-                    Ipv4Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv6Addr::UNSPECIFIED.into()
-                };
-                let client = from.inside(|| Ok(UdpSocket::bind((any, 0))?)).doing(&what)?;
-                client.set_read_timeout(Some(PATIENCE))?;
-                // Connected, it takes answers only from where the question went.
-                client.connect(target).doing(&what)?;
-                client.send(b"there").doing(&what)?;
-                let (_, seen) = socket.recv_from(&mut word).doing(format_args!("{what}: arrival"))?;
-                socket.send_to(b"back", seen)?;
-                client.recv(&mut word).doing(format_args!("{what}: answer"))?;
-                Ok(seen.ip())
-            }
-        }
-    }
-}
-
-fn every_way_in(scene: Scene, br_netfilter: &str) -> Outcome {
+fn every_way_in(scene: Scene, backend: Backend, br_netfilter: &str) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
         fs::write(format!("/proc/sys/net/bridge/{name}"), br_netfilter).doing(name)?;
     }
-    let network = network(scene, &json!([port(8080, 80, "tcp"), port(8080, 53, "udp")]))?;
+    let network = network_by(scene, backend, &json!([port(8080, 80, "tcp"), port(8080, 53, "udp")]))?;
     let (pod, neighbour) = (Pod::create("a")?, Pod::create("b")?);
     let address = first(&network.add(&pod)?)?;
     scene.network()?.add(&neighbour)?;
@@ -268,7 +260,9 @@ fn services_come_first(scene: Scene) -> Outcome {
     Ok(())
 }
 
-fn a_port_is_one_pods(scene: Scene) -> Outcome {
+fn a_port_is_one_pods(scene: Scene, backend: Backend) -> Outcome {
+    let network = |scene, mappings: &Value| network_by(scene, backend, mappings);
+    settle_ports(scene, backend)?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
     let holder = network(scene, &json!([port(8080, 80, "tcp"), port(9090, 90, "udp")]))?;
     let added = holder.add(&a)?;
@@ -302,7 +296,7 @@ fn a_thousand_ports(scene: Scene) -> Outcome {
     let ports: Vec<Value> = (20000..21000).map(|number| port(number, number, "tcp")).collect();
     let network = network(scene, &ports.into())?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
-    settle_ports(scene)?;
+    settle_ports(scene, Backend::Default)?;
     let before = Snapshot::take()?;
     let added = network.add(&a)?;
     network.check(&a, &added)?;
@@ -318,8 +312,9 @@ fn a_thousand_ports(scene: Scene) -> Outcome {
     before.ensure_unchanged("a pod with a thousand ports")
 }
 
-fn del_needs_no_port_mappings(scene: Scene) -> Outcome {
-    settle_ports(scene)?;
+fn del_needs_no_ports(scene: Scene, backend: Backend) -> Outcome {
+    let network = |scene, mappings: &Value| network_by(scene, backend, mappings);
+    settle_ports(scene, backend)?;
     let before = Snapshot::take()?;
     for has_record in [true, false] {
         let pod = Pod::create("a")?;
@@ -333,8 +328,9 @@ fn del_needs_no_port_mappings(scene: Scene) -> Outcome {
     Ok(())
 }
 
-fn gc_takes_rules_alone(scene: Scene) -> Outcome {
-    settle_ports(scene)?;
+fn gc_takes_rules_alone(scene: Scene, backend: Backend) -> Outcome {
+    let network = |scene, mappings: &Value| network_by(scene, backend, mappings);
+    settle_ports(scene, backend)?;
     let before = Snapshot::take()?;
     let pod = Pod::create("a")?;
     let network = network(scene, &json!([port(8080, 80, "tcp")]))?;
@@ -345,7 +341,24 @@ fn gc_takes_rules_alone(scene: Scene) -> Outcome {
     before.ensure_unchanged("GC of a pod without record and link")
 }
 
-/// This kernel may have no SCTP sockets; the rules do not need them.
+/// This kernel may have no SCTP sockets; rules and connection tracking do not need them.
+fn sctp_every_way_in(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let (pod, neighbour) = (Pod::create("a")?, Pod::create("b")?);
+    let address = first(&network(scene, &json!([port(9999, 99, "sctp")]))?.add(&pod)?)?;
+    scene.network()?.add(&neighbour)?;
+    let uplink = first_of(other.masquerade_addresses()?)?;
+    let gateway = first_of(scene.family.gateways())?;
+    // Waits for the reference's IPv6 gateway, which is still being probed for.
+    probe::reach(Place::Node, (&pod.netns).into(), address, Duration::from_secs(8))?;
+    let associate = |from, target| sctp::associate(from, (target, 9999), (&pod.netns).into(), 99);
+    let outside = associate(other.place(), uplink)?;
+    ensure!(outside != uplink && outside != gateway, "the outside is seen as {outside}");
+    associate(Place::Node, uplink)?;
+    ensure_eq!(associate((&neighbour.netns).into(), uplink)?, gateway, "source that the pod sees");
+    Ok(())
+}
+
 fn sctp_has_rules(scene: Scene) -> Outcome {
     let pod = Pod::create("a")?;
     let network = network(scene, &json!([port(9999, 99, "SCTP")]))?;
@@ -381,6 +394,88 @@ fn check_names_after(scene: Scene, text: &str, tamper: impl FnOnce() -> Outcome)
     Ok(())
 }
 
+fn check_names_rule_of_iptables(scene: Scene) -> Outcome {
+    let pod = Pod::create("a")?;
+    let network = network_by(scene, Backend::Iptables, &json!([port(8080, 80, "tcp")]))?;
+    let added = network.add(&pod)?;
+    network.check(&pod, &added)?;
+    for (program, chain) in [("iptables", "CNI-HOSTPORT-DNAT"), ("ip6tables", "CNI-DN-")] {
+        let listed = tool(&[program, "-t", "nat", "-S"])?;
+        let rule =
+            listed.lines().find_map(|line| line.strip_prefix("-A ").filter(|rule| rule.starts_with(chain)));
+        let chain = rule.and_then(|rule| rule.split(' ').next()).doing(chain)?;
+        tool(&[program, "-t", "nat", "-F", chain])?;
+        let error = reply::error(&network.call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
+        ensure!(error.names(chain), "{chain} is not in {error:?}");
+    }
+    network.del(&pod, Some(&added))
+}
+
+/// On a kernel without nftables the programs in PATH are those that work on its older tables.
+fn without_nftables(scene: Scene) -> Outcome {
+    const PROGRAMS: &str = "/run/older";
+    fs::create_dir(PROGRAMS)?;
+    for name in ["iptables", "iptables-restore", "ip6tables", "ip6tables-restore"] {
+        let older = tools::in_path(&name.replace("tables", "tables-legacy"))?;
+        symlink(older, format!("{PROGRAMS}/{name}"))?;
+    }
+    let network = network(scene, &json!([port(8080, 80, "tcp")]))?;
+    let call = |verb: &str, pod: Option<&Pod>, extra: &[(&str, Value)]| {
+        let mut command = network.command(0, verb, pod)?;
+        seccomp::without_nftables(command.env("PATH", PROGRAMS));
+        run(&mut command, network.config(0, extra)?.to_string().as_bytes())
+    };
+    let rules = || {
+        Ok::<_, Failure>(
+            ["iptables", "ip6tables"]
+                .map(|program| tool(&[&format!("{PROGRAMS}/{program}"), "-t", "nat", "-S"])),
+        )
+    };
+    for br_netfilter in ["1", "0"] {
+        for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+            fs::write(format!("/proc/sys/net/bridge/{name}"), br_netfilter).doing(name)?;
+        }
+        for has_record in [true, false] {
+            let pod = Pod::create("a")?;
+            let added = reply::result(call("ADD", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(listed?.contains(&pod.container), "no rule names the container");
+            }
+            for (address, gateway) in added.addresses()?.into_iter().zip(scene.family.gateways()) {
+                let server = Server::start(&pod, (address, 80).into(), false)?;
+                server.asked(Place::Node, (gateway, 8080).into())?;
+            }
+            reply::silence(call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
+            if !has_record {
+                fs::remove_file(record()?)?;
+            }
+            reply::silence(call("DEL", Some(&pod), &[])?)?;
+            for listed in rules()? {
+                ensure!(!listed?.contains(&pod.container), "DEL leaves rules");
+            }
+        }
+    }
+    reply::silence(call("GC", None, &[("cni.dev/valid-attachments", json!([]))])?)
+}
+
+/// The rules come last: where they cannot be made, all the rest is taken back.
+fn without_iptables(scene: Scene) -> Outcome {
+    settle_ports(scene, Backend::Iptables)?;
+    let before = Snapshot::take()?;
+    let pod = Pod::create("a")?;
+    let network = network_by(scene, Backend::Iptables, &json!([port(8080, 80, "tcp")]))?;
+    let mut add = network.command(0, "ADD", Some(&pod))?;
+    let failed = run(add.env("PATH", "/nowhere"), network.config(0, &[])?.to_string().as_bytes())?;
+    ensure!(reply::error(&failed)?.names("iptables"), "{failed}");
+    before.ensure_unchanged("an ADD without iptables")?;
+    let mut status = network.command(0, "STATUS", None)?;
+    let failed = run(status.env("PATH", "/nowhere"), network.config(0, &[])?.to_string().as_bytes())?;
+    ensure_eq!(reply::error(&failed)?.code, 50, "code of STATUS without iptables");
+    let added = network.add(&pod)?;
+    network.del(&pod, Some(&added))?;
+    before.ensure_unchanged("DEL")
+}
+
 fn bad_input_is_named(scene: Scene) -> Outcome {
     let pod = Pod::create("a")?;
     let before = Snapshot::take()?;
@@ -396,14 +491,14 @@ fn bad_input_is_named(scene: Scene) -> Outcome {
         let error = refused(&network(scene, &json!([port(80, 80, "tcp"), mapping]))?, &pod)?;
         ensure!(error.code == code && error.names(text), "{code} and {text:?} are not in {error:?}");
     }
-    let error = refused(&scene.network()?.with("/portmapBackend", "iptables"), &pod)?;
+    let error = refused(&scene.network()?.with("/portmapBackend", "ebtables"), &pod)?;
     ensure!(error.code == 2 && error.names("portmapBackend"), "{error:?}");
     before.ensure_unchanged("ADDs with bad input")
 }
 
-fn loopback_is_closed_to_neighbours(scene: Scene) -> Outcome {
+fn loopback_is_closed_to_neighbours(scene: Scene, backend: Backend) -> Outcome {
     let pod = Pod::create("a")?;
-    network(scene, &json!([port(8080, 80, "tcp")]))?.add(&pod)?;
+    network_by(scene, backend, &json!([port(8080, 80, "tcp")]))?.add(&pod)?;
     let neighbour = Pod::create("b")?;
     scene.network()?.add(&neighbour)?;
     ensure_eq!(Place::Node.sysctl("ipv4/conf/cbr0/route_localnet")?, "1", "route_localnet");
@@ -425,12 +520,14 @@ fn loopback_is_closed_to_neighbours(scene: Scene) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same.
-fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
+/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
+/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
+fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
     let other = OtherNode::create(scene.family)?;
     let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
     let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let network = network(scene, &json!([port(8080, 53, "udp")]))?;
+    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
+    let network = network(scene, &ports.into())?;
     client.send_to(b"before any pod", target)?;
     for name in ["a", "b"] {
         let pod = Pod::create(name)?;
@@ -445,9 +542,31 @@ fn udp_goes_to_the_next_pod(scene: Scene) -> Outcome {
     Ok(())
 }
 
+/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
+fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
+    let other = OtherNode::create(scene.family)?;
+    let elsewhere = first_of(other.pod_addresses()?)?;
+    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
+    let network = network(scene, &json!([port(53, 53, "udp")]))?;
+    table::settle(&network)?;
+    scene.network()?.add(&asking)?;
+    let tracked = || {
+        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
+        Ok::<_, Failure>(listed.lines().count())
+    };
+    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
+    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
+    ensure_eq!(tracked()?, 1, "connections before");
+    let added = network.add(&pod)?;
+    ensure_eq!(tracked()?, 1, "connections after ADD");
+    network.del(&pod, Some(&added))?;
+    ensure_eq!(tracked()?, 1, "connections after DEL");
+    Ok(())
+}
+
 /// Lets a pod with a port come and go: the table and its chains are the node's own.
-fn settle_ports(scene: Scene) -> Outcome {
-    table::settle(&network(scene, &json!([port(1, 1, "tcp")]))?)
+fn settle_ports(scene: Scene, backend: Backend) -> Outcome {
+    table::settle(&network_by(scene, backend, &json!([port(1, 1, "tcp")]))?)
 }
 
 fn refused(network: &Network, pod: &Pod) -> Result<CniError, Failure> {

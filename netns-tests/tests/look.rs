@@ -2,6 +2,7 @@
 
 use podnet_netns_tests::failure::{Context as _, Failure};
 use podnet_netns_tests::netns::Place;
+use podnet_netns_tests::process::tool;
 use serde_json::Value;
 
 /// One link as `ip -details` shows it, with its addresses; nothing when it is not there.
@@ -36,4 +37,13 @@ pub(crate) fn default_gateways(place: Place<'_>) -> Result<Vec<String>, Failure>
         gateways.extend(found.map(str::to_owned));
     }
     Ok(gateways)
+}
+
+/// The rates of the node's token buckets, in bytes a second, the smallest first.
+pub(crate) fn buckets() -> Result<Vec<u64>, Failure> {
+    let all: Value = serde_json::from_str(&tool(&["tc", "-j", "qdisc", "show"])?)?;
+    let buckets = all.as_array().into_iter().flatten().filter(|qdisc| qdisc["kind"] == "tbf");
+    let mut rates: Vec<u64> = buckets.filter_map(|bucket| bucket["options"]["rate"].as_u64()).collect();
+    rates.sort_unstable();
+    Ok(rates)
 }

@@ -6,24 +6,31 @@ mod behaviour;
 mod chains;
 mod check;
 mod cnitool;
+mod containerd;
 mod crash;
 mod daemon_addresses;
 mod daemon_kill;
 mod delete;
 mod differences;
+mod differential;
+mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
 mod gc_status;
+mod guard;
 mod hairpin;
 mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod podman;
 mod masq_life;
 mod masq_repair;
 mod masq_rules;
 mod results;
+mod runtime;
 mod scale;
+mod server;
 mod state_directory;
 mod table;
 
@@ -50,7 +57,12 @@ fn main() -> ExitCode {
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
+        guard::cases(),
+        podman::cases(),
+        containerd::cases(),
+        differential::cases(),
         dropin_interfaces::cases(),
+        dropin_chained::cases(),
         masq_rules::cases(),
         masq_repair::cases(),
         masq_life::cases(),

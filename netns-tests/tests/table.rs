@@ -36,12 +36,16 @@ impl Scene {
 pub(crate) fn settle(network: &Network) -> Outcome {
     let first = Pod::create("first")?;
     let added = network.add(&first)?;
-    // The reference's IPv6 gateway is still being probed for, and would change when that ends.
+    at_rest()?;
+    network.del(&first, Some(&added))
+}
+
+/// Waits until no address of the node is being probed for, as the reference's IPv6 gateway is for two seconds.
+pub(crate) fn at_rest() -> Outcome {
     wait::until(Duration::from_secs(8), "the bridge's addresses at rest", || {
         let tentative = Place::Node.ip(&["-6", "addr", "show", "tentative"])?;
         Ok(tentative.is_empty().then_some(()))
-    })?;
-    network.del(&first, Some(&added))
+    })
 }
 
 /// A test: its name, its body, and how the reference is meant to differ.

@@ -138,6 +138,9 @@ pub(crate) enum Error {
     /// The kernel, in limiting what another plugin has connected.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// There is no iptables in PATH that works.
+    #[error("no iptables in PATH works")]
+    NoIptables,
     /// The kernel lacks features that ADD needs.
     #[error("the kernel lacks {0}")]
     KernelLacks(String),
@@ -214,6 +217,7 @@ impl Error {
             | Self::Loopback(_)
             | Self::Localnet(_)
             | Self::Limit(_)
+            | Self::NoIptables
             | Self::KernelLacks(_) => code::KERNEL,
             Self::Differs(_) => code::DIFFERS,
             Self::NotRemoved(_) => code::NOT_REMOVED,

@@ -5,7 +5,7 @@
 //!                              └──▶ record
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -38,6 +38,27 @@ pub(crate) struct PortMappings {
     pub(crate) ports: Vec<PortMapping>,
     /// Whether connections from the node itself and from the pod's subnet get an address that answers find back to.
     pub(crate) snat: bool,
+    /// By whose rules.
+    #[serde(default, skip_serializing_if = "Translator::is_podnet")]
+    pub(crate) translator: Translator,
+}
+
+/// By whose rules what arrives at host ports goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Translator {
+    /// Podnet's, in its nftables table.
+    #[default]
+    Podnet,
+    /// Those that the reference portmap plugin gives to iptables.
+    Iptables,
+}
+
+impl Translator {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way of asking")]
+    fn is_podnet(&self) -> bool {
+        *self == Self::Podnet
+    }
 }
 
 /// A port of the node that leads to a port of the pod.
@@ -84,7 +105,7 @@ impl PortMappings {
                 }
             }
         }
-        Ok(Self { ports, snat })
+        Ok(Self { ports, snat, translator: Translator::default() })
     }
 
     /// The node's ports of each protocol, in the protocols' alphabetical order, whatever family they are for.
@@ -100,13 +121,27 @@ impl PortMappings {
         self.ports.is_empty()
     }
 
+    /// Whether there are ports, and they are iptables' affair.
+    pub(crate) fn are_by_iptables(&self) -> bool {
+        self.translator == Translator::Iptables && !self.is_empty()
+    }
+
+    /// The port of another pod's that stands in the way of one of these: as the other's mapping says it.
+    pub(crate) fn conflict<'a>(&self, others: &'a Self) -> Option<&'a PortMapping> {
+        let wanted: HashSet<_> = self.ports.iter().flat_map(PortMapping::places).collect();
+        others.ports.iter().find(|port| port.places().any(|place| wanted.contains(&place)))
+    }
+
     /// What the datapath is to make: each port to the pod's first address of each family that it is for. A port of
     /// a family that the pod has no address of leads nowhere and is passed over, as by the reference plugin.
     pub(crate) fn plan(&self, leases: &[Lease]) -> HostPorts {
-        self.plan_to(&addresses(leases))
+        match self.translator {
+            Translator::Podnet => self.plan_to(&addresses(leases)),
+            Translator::Iptables => HostPorts::default(),
+        }
     }
 
-    /// As [`PortMappings::plan`], for a pod with these addresses.
+    /// The ports of a pod with these addresses, whoever translates.
     pub(crate) fn plan_to(&self, addresses: &[IpNet]) -> HostPorts {
         let pods = first_of_each_family(addresses);
         let ports = self.ports.iter().flat_map(|port| {
@@ -127,6 +162,13 @@ impl PortMappings {
 pub(crate) fn first_of_each_family(addresses: &[IpNet]) -> Vec<IpNet> {
     let first = |is_ipv4| addresses.iter().find(|net| net.addr().is_ipv4() == is_ipv4).copied();
     [first(true), first(false)].into_iter().flatten().collect()
+}
+
+impl std::fmt::Display for PortMapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "host port {}/{}", self.host_port, self.protocol.transport())?;
+        self.host_ip.map_or(Ok(()), |host_ip| write!(f, " of {host_ip}"))
+    }
 }
 
 impl PortMapping {

@@ -30,9 +30,9 @@ use daemon::DaemonConfig;
 pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
-pub(crate) use grant::{Grant, GrantError};
+pub(crate) use grant::{Gateways, Grant, GrantError};
 pub(crate) use host_local::HostLocal;
-pub(crate) use release::{collect, collect_reservations, release, release_reservations};
+pub(crate) use release::{collect, collect_reservations, has_reservation, release, release_reservations};
 
 use crate::error::Error;
 use crate::netconf::{self, ConfigError, NetConf, RuntimeConfig};
@@ -53,7 +53,12 @@ pub(crate) enum Ipam {
 
 impl Ipam {
     /// Checks `ipam` and what the runtime asks for.
-    pub(crate) fn read(conf: &NetConf, network: &Network, args: &Args) -> Result<Self, Error> {
+    pub(crate) fn read(
+        conf: &NetConf,
+        network: &Network,
+        args: &Args,
+        gateways: Gateways,
+    ) -> Result<Self, Error> {
         let given = given(&network.config);
         conf.ipam_timeout()?;
         match kind(given)?.as_str() {
@@ -63,25 +68,20 @@ impl Ipam {
             }
             .into()),
             "host-local" => Ok(Self::HostLocal(HostLocal::read(&read(given)?, conf, network, args)?)),
-            "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args)?)),
+            "static" => Ok(Self::Static(Fixed::read(&read(given)?, conf, network, args, gateways)?)),
             name => match Kind::named(name) {
                 Some(kind) => {
                     let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
                     Ok(Self::Daemon(daemon))
                 }
-                None => Ok(Self::Delegate(Delegate::read(name, conf, network)?)),
+                None => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
             },
         }
     }
 
-    /// The same, where the configuration names a source at all.
-    pub(crate) fn read_if_named(
-        conf: &NetConf,
-        network: &Network,
-        args: &Args,
-    ) -> Result<Option<Self>, Error> {
-        let is_named = !kind(given(&network.config))?.is_empty();
-        is_named.then(|| Self::read(conf, network, args)).transpose()
+    /// Whether the configuration names a source at all.
+    pub(crate) fn is_named(network: &Network) -> Result<bool, Error> {
+        Ok(!kind(given(&network.config))?.is_empty())
     }
 
     /// Whether pods get an address of IPv6, as far as is known before ADD.
@@ -158,7 +158,7 @@ impl Ipam {
     pub(crate) fn next_gateways(&self) -> Vec<IpNet> {
         match self {
             Self::HostLocal(host_local) => host_local.next_gateways(),
-            Self::Static(fixed) => fixed.grant().leases.iter().map(Lease::gateway_net).collect(),
+            Self::Static(fixed) => fixed.grant().leases.iter().filter_map(Lease::gateway_net).collect(),
             Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ mod cmd;
 mod dropin;
 mod error;
 mod exec;
+mod guard;
 mod host_ports;
 mod ipam;
 mod logging;

@@ -147,7 +147,7 @@ mod tests {
             assert!(whole.contains(line), "{whole}");
         }
         assert_eq!(whole.lines().filter(|line| line.starts_with(['-'])).count(), 4, "{whole}");
-        let cut: String = LISTED.lines().take(3).map(|line| format!("{line}\n")).collect();
+        let cut: String = LISTED.split_inclusive('\n').take(3).collect();
         let rest = planned(&cut).unwrap();
         assert!(rest.contains("ACCEPT") && rest.contains("MASQUERADE"), "{rest}");
         assert!(!rest.contains("POSTROUTING") && !rest.contains("-N"), "{rest}");

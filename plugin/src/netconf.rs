@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use podnet_cni::{Dns, RequestedIp};
-use podnet_datapath::{LinkName, MacAddr};
+use podnet_datapath::{Guard, LinkName, MacAddr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::bandwidth::{Annotations, Bandwidth, Members};
-use crate::host_ports::{self, PortMappings};
+use crate::host_ports::{self, PortMappings, Translator};
 use crate::logging::Level;
 
 /// The bridge of mode kubenet, by kubenet's own name.
@@ -58,7 +58,7 @@ pub(crate) struct NetConf {
     pub(crate) force_address: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
-    /// How host ports are made: `nftables`.
+    /// How host ports are made: `nftables`, `iptables`; absent: nftables, or iptables on a kernel without.
     pub(crate) portmap_backend: Option<String>,
     /// Whether host ports work from the node itself and from the pod's own subnet; true.
     pub(crate) snat: Option<bool>,
@@ -204,6 +204,8 @@ pub(crate) struct Kubenet {
     pub(crate) ip_masq: bool,
     pub(crate) host_ports: PortMappings,
     pub(crate) bandwidth: Bandwidth,
+    /// What pods are kept from doing.
+    pub(crate) guard: Guard,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
 }
@@ -234,7 +236,6 @@ impl NetConf {
     }
 
     fn check_kubenet(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
-        self.refuse_unsupported()?;
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
         let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
@@ -247,6 +248,7 @@ impl NetConf {
             ip_masq: self.ip_masq.unwrap_or(false),
             host_ports: self.host_ports()?,
             bandwidth: self.bandwidth()?,
+            guard: self.guard(),
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
     }
@@ -280,14 +282,12 @@ impl NetConf {
         self.dns.as_ref().is_some_and(|dns| !dns.is_empty())
     }
 
-    fn refuse_unsupported(&self) -> Result<(), ConfigError> {
-        let switches = [
-            ("antiSpoofing", self.anti_spoofing),
-            ("blockWireserver", self.block_wireserver),
-            ("blockIMDS", self.block_imds),
-        ];
-        let named = switches.iter().find(|(_, on)| *on == Some(true));
-        named.map_or(Ok(()), |(member, _)| Err(ConfigError::unsupported(member, "true")))
+    fn guard(&self) -> Guard {
+        Guard {
+            spoofing: self.anti_spoofing.unwrap_or(false),
+            wireserver: self.block_wireserver.unwrap_or(false),
+            imds: self.block_imds.unwrap_or(false),
+        }
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, ConfigError> {
@@ -304,11 +304,13 @@ impl NetConf {
     }
 
     fn host_ports(&self) -> Result<PortMappings, ConfigError> {
-        match self.portmap_backend.as_deref() {
-            None | Some("nftables") => {}
+        let translator = match self.portmap_backend.as_deref() {
+            None | Some("nftables") => Translator::Podnet,
+            Some("iptables") => Translator::Iptables,
             Some(other) => return Err(ConfigError::unsupported("portmapBackend", format!("{other:?}"))),
-        }
-        PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))
+        };
+        let ports = PortMappings::check(&self.runtime_config.port_mappings, self.snat.unwrap_or(true))?;
+        Ok(PortMappings { translator, ..ports })
     }
 
     fn hairpin(&self) -> Result<Hairpin, ConfigError> {
@@ -382,8 +384,9 @@ mod tests {
             is_default_gateway: true,
             force_address: false,
             ip_masq: false,
-            host_ports: PortMappings { ports: Vec::new(), snat: true },
+            host_ports: PortMappings { snat: true, ..PortMappings::default() },
             bandwidth: Bandwidth::default(),
+            guard: Guard::default(),
             mac: None,
         };
         assert_eq!(kubenet, expected);
@@ -444,12 +447,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused_and_not_passed_over() {
-        for (config, message) in [
-            (json!({"antiSpoofing": true}), "unsupported field antiSpoofing: true"),
-            (json!({"blockWireserver": true}), "unsupported field blockWireserver: true"),
-            (json!({"blockIMDS": true}), "unsupported field blockIMDS: true"),
-            (json!({"portmapBackend": "iptables"}), "unsupported field portmapBackend: \"iptables\""),
-        ] {
+        for (config, message) in
+            [(json!({"portmapBackend": "ebtables"}), "unsupported field portmapBackend: \"ebtables\"")]
+        {
             let mut config = config;
             config["mode"] = json!("kubenet");
             assert_eq!(refused(&config), message);
@@ -461,6 +461,18 @@ mod tests {
         let config =
             json!({"mode": "kubenet", "antiSpoofing": false, "runtimeConfig": {"portMappings": null}});
         check(&config).unwrap();
+    }
+
+    #[test]
+    fn each_switch_of_the_guard_is_one_of_its_own() {
+        let guard = |spoofing, wireserver, imds| Guard { spoofing, wireserver, imds };
+        for (member, wanted) in [
+            ("antiSpoofing", guard(true, false, false)),
+            ("blockWireserver", guard(false, true, false)),
+            ("blockIMDS", guard(false, false, true)),
+        ] {
+            assert_eq!(check(&json!({"mode": "kubenet", member: true})).unwrap().guard, wanted, "{member}");
+        }
     }
 
     #[test]

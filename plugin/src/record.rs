@@ -29,11 +29,13 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use podnet_cni::Route;
-use podnet_datapath::{Owner, OwnerId, nft::PodRules};
+use podnet_datapath::nft::{PodRules, Uses};
+use podnet_datapath::{Owner, OwnerId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bandwidth::Bandwidth;
+use crate::guard::Guarded;
 use crate::host_ports::PortMappings;
 
 /// Where the records lie: root only, gone with the boot, as pods are.
@@ -84,6 +86,9 @@ pub(crate) struct Reserved {
     /// The node's ports that lead to the pod.
     #[serde(default, skip_serializing_if = "PortMappings::is_empty")]
     pub(crate) host_ports: PortMappings,
+    /// What the pod is kept from doing.
+    #[serde(default, skip_serializing_if = "Guarded::is_empty")]
+    pub(crate) guarded: Guarded,
     /// The pod's limits.
     #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
     pub(crate) bandwidth: Bandwidth,
@@ -94,14 +99,15 @@ pub(crate) struct Reserved {
 pub(crate) struct Lease {
     /// The address with its subnet's prefix length.
     pub(crate) address: IpNet,
-    /// The subnet's gateway.
-    pub(crate) gateway: IpAddr,
+    /// The subnet's gateway; only a pod that the node is no gateway of may be without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<IpAddr>,
 }
 
 impl Lease {
     /// The gateway with the subnet's prefix length.
-    pub(crate) fn gateway_net(&self) -> IpNet {
-        IpNet::new_assert(self.gateway, self.address.prefix_len())
+    pub(crate) fn gateway_net(&self) -> Option<IpNet> {
+        self.gateway.map(|gateway| IpNet::new_assert(gateway, self.address.prefix_len()))
     }
 }
 
@@ -120,12 +126,18 @@ impl Reserved {
 impl Record {
     /// The nftables rules that ADD made, if it came to make any.
     pub(crate) fn rules(&self) -> PodRules {
-        let leases = self.reserved.iter().filter(|reserved| reserved.masqueraded);
-        let masqueraded: Vec<IpNet> =
-            leases.flat_map(|reserved| &reserved.leases).map(|lease| lease.address).collect();
-        let host_ports = self.reserved.as_ref().map(|reserved| reserved.host_ports.plan(&reserved.leases));
-        let unfiltered = self.reserved.as_ref().map(|reserved| &*reserved.unfiltered).unwrap_or_default();
-        PodRules::new(&self.owner(), &masqueraded, unfiltered, &host_ports.unwrap_or_default())
+        let Some(reserved) = &self.reserved else { return PodRules::none(&self.owner()) };
+        let addresses = addresses(&reserved.leases);
+        let station = reserved.guarded.station();
+        let uses = Uses {
+            addresses: &addresses,
+            masqueraded: if reserved.masqueraded { &addresses } else { &[] },
+            unfiltered: &reserved.unfiltered,
+            host_ports: &reserved.host_ports.plan(&reserved.leases),
+            guard: reserved.guarded.guard(),
+            station: station.as_ref(),
+        };
+        PodRules::new(&self.owner(), &uses)
     }
 
     /// Whether ADD may have made a link for what the pod sends.
@@ -433,11 +445,12 @@ mod tests {
             routes: Vec::new(),
             leases: vec![Lease {
                 address: "10.0.0.5/24".parse().unwrap(),
-                gateway: "10.0.0.1".parse().unwrap(),
+                gateway: Some("10.0.0.1".parse().unwrap()),
             }],
             masqueraded: false,
             unfiltered: Vec::new(),
             host_ports: PortMappings::default(),
+            guarded: Guarded::default(),
             bandwidth: Bandwidth::default(),
         };
         let new = record().holding(reserved);

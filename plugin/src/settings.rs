@@ -1,10 +1,13 @@
 //! What a network configuration asks for, read and checked whole before anything is changed.
 
+use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
+use podnet_datapath::{Families, filtered_families, has_nf_tables};
 
 use crate::error::Error;
-use crate::ipam::Ipam;
+use crate::host_ports::Translator;
+use crate::ipam::{Gateways, Ipam};
 use crate::netconf::{Kubenet, NetConf};
 
 /// A checked configuration.
@@ -20,9 +23,30 @@ impl Settings {
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
         let kubenet = conf.check(args)?;
-        let ipam = Ipam::read(&conf, network, args)?;
+        let ipam = Ipam::read(&conf, network, args, Gateways::Needed)?;
         kubenet.check_families(ipam.has_ipv6())?;
         Ok(Self { conf, kubenet, ipam })
+    }
+
+    /// The configuration as the kernel can bring it about for a pod with these addresses, and the families whose frames
+    /// between pods pass the node's rules of IP, or have to do without podnet's.
+    ///
+    /// Without nftables there are no rules for services among neighbours, and host ports are iptables' affair unless the
+    /// configuration says otherwise.
+    pub(crate) fn adapted(&self, addresses: &[IpNet]) -> Result<(Kubenet, Families), Error> {
+        let mut kubenet = self.kubenet.clone();
+        let families = Families::among(addresses);
+        let filtered = filtered_families(families)?;
+        if kubenet.host_ports.is_empty() && filtered == families || has_nf_tables()? {
+            return Ok((kubenet, filtered));
+        }
+        if self.conf.portmap_backend.is_none() {
+            kubenet.host_ports.translator = Translator::Iptables;
+        }
+        if filtered != families {
+            tracing::warn!("without nftables and br_netfilter pods do not reach neighbours through services");
+        }
+        Ok((kubenet, families))
     }
 
     /// What the pod is told of DNS, where IPAM says `ipam`.

@@ -55,7 +55,7 @@ pub(crate) fn detect(choice: Choice, chain: &ChainName) -> Result<Places, Detect
         Nftables::probe().map_err(|source| DetectError { wanted: "nftables", source })?;
         let others = flavours(&Installed::find(), None);
         return Ok(Places {
-            chosen: Box::<Nftables>::default(),
+            chosen: Box::new(Nftables),
             because: "asked for".to_owned(),
             others,
             notifies: true,
@@ -79,7 +79,7 @@ pub(crate) fn detect(choice: Choice, chain: &ChainName) -> Result<Places, Detect
         if error.is_lack_of_backend() { Err(unusable(error)) } else { Ok(()) }
     })?;
     let mut others = flavours(&installed, Some(flavour));
-    others.push(Box::<Nftables>::default());
+    others.push(Box::new(Nftables));
     Ok(Places {
         chosen: Box::new(Iptables::new(flavour, programs)),
         because,

@@ -14,11 +14,8 @@ use super::{Firewall, FirewallError, Pending};
 const NFT: &str = "nft";
 
 /// The tables `ip podnet-masq` and `ip6 podnet-masq`.
-#[derive(Debug, Default)]
-pub(crate) struct Nftables {
-    /// A change of single elements was refused: the next one replaces the table.
-    is_to_be_replaced: bool,
-}
+#[derive(Debug)]
+pub(crate) struct Nftables;
 
 impl Nftables {
     /// Whether nft is there, and the kernel knows `nf_tables`.
@@ -49,7 +46,7 @@ impl Firewall for Nftables {
             Some(_) => "table different",
             None => "table missing",
         };
-        let script = listing.to_script(wanted.family, found.as_ref().filter(|_| !self.is_to_be_replaced));
+        let script = listing.to_script(wanted.family, found.as_ref());
         Ok(Pending { reasons: vec![reason], script, others: Vec::new() })
     }
 

@@ -1,7 +1,7 @@
 //! The limits of a pod whose interface others have made, by the names of the reference bandwidth plugin.
 //!
-//! Nothing is known of the pod but its namespace and its link in there; the ifb has a name that the caller chooses, and the
-//! owner's alias, by which GC finds it.
+//! Nothing is known of the pod but its namespace and its link in there. The ifb has the owner's alias too, by which GC finds
+//! it.
 
 use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use crate::{
     Difference, Label, LinkName, MacAddr, Netns, NetnsError, Owner, Peers, Shaping, TokenBucket,
     difference::Differences,
     netlink::{NetlinkError, Protocol, Request, Socket},
+    reference::limit_link,
     rtnl::{
         change,
         link::{self, Link},
@@ -71,17 +72,16 @@ pub fn outer_end(netns: &Netns, name: &LinkName) -> Result<OuterEnd, LimitError>
     host_end.filter(is_peer).map(|link| OuterEnd { link }).ok_or_else(none)
 }
 
-/// Limits what goes through the host's end, with an ifb of this name where sending is limited, whose Ethernet address is
-/// returned. An error leaves nothing behind.
+/// Limits what goes through the host's end, with an ifb where sending is limited, which is returned with its Ethernet
+/// address. An error leaves nothing behind.
 pub fn limit(
     host: &OuterEnd,
     shaping: &Shaping,
     owner: &Owner,
-    ifb: &LinkName,
-) -> Result<Option<MacAddr>, LimitError> {
+) -> Result<Option<(LinkName, MacAddr)>, LimitError> {
     let mut socket = Socket::open(Protocol::Route)?;
     let mut undo = Vec::new();
-    let limited = make(&mut socket, &host.link, shaping, owner, ifb, &mut undo);
+    let limited = make(&mut socket, &host.link, shaping, owner, &mut undo);
     if limited.is_err() {
         for request in undo.iter().rev() {
             if let Err(error) = Socket::open(Protocol::Route).and_then(|mut socket| socket.execute(request)) {
@@ -97,9 +97,8 @@ fn make(
     host: &Link,
     shaping: &Shaping,
     owner: &Owner,
-    ifb: &LinkName,
     undo: &mut Vec<Request>,
-) -> Result<Option<MacAddr>, LimitError> {
+) -> Result<Option<(LinkName, MacAddr)>, LimitError> {
     let Link { name, index, mtu, .. } = host;
     if let Some(bucket) = shaping.ingress {
         let some = selection::receive_some(name, *index, bucket, &shaping.peers);
@@ -107,17 +106,18 @@ fn make(
         run(socket, &requests, &tc::stop_shaping(name, *index), undo)?;
     }
     let Some(bucket) = shaping.egress else { return Ok(None) };
-    socket.execute(&change::create_ifb(ifb, owner.mac(), *mtu))?;
-    let made = link::by_name(socket, ifb)?.ok_or_else(|| LimitError::Vanished { name: ifb.clone() })?;
+    let ifb = limit_link(owner);
+    socket.execute(&change::create_ifb(&ifb, owner.mac(), *mtu))?;
+    let made = link::by_name(socket, &ifb)?.ok_or_else(|| LimitError::Vanished { name: ifb.clone() })?;
     undo.push(change::delete(&made.name, made.index));
     socket.batch(&[
         tc::shape_like_reference(&made.name, made.index, bucket),
-        change::mark_ifb(ifb, made.index, owner.alias(), sysctl::has_ipv6()),
-        change::switch_on(ifb, made.index),
+        change::mark_ifb(&ifb, made.index, owner.alias(), sysctl::has_ipv6()),
+        change::switch_on(&ifb, made.index),
     ])?;
     let requests = selection::send_by(name, *index, made.index, &shaping.peers);
     run(socket, &requests, &filter::stop_seeing(name, *index), undo)?;
-    Ok(made.mac)
+    Ok(Some((ifb, owner.mac())))
 }
 
 /// Carries out the requests, the first of which makes what the others need and `reverse` takes away.
@@ -137,8 +137,9 @@ fn run(
 pub fn check_limits(
     host: &OuterEnd,
     shaping: &Shaping,
-    ifb: &LinkName,
+    owner: &Owner,
 ) -> Result<Vec<Difference>, LimitError> {
+    let ifb = &limit_link(owner);
     let differences = compare(host, shaping, &shaping.peers, ifb)?;
     // The reference plugin limits all: since its version 1.6 it does not know lists of subnets.
     if !differences.is_empty() && compare(host, shaping, &Peers::All, ifb)?.is_empty() {
@@ -192,8 +193,9 @@ fn literal_difference(
     Ok(difference(tc::bucket(socket, link.index)?, is_right))
 }
 
-/// Removes the ifb of this name, if it is there; what is set at a pod's link goes with that.
-pub fn lift_limits(ifb: &LinkName) -> Result<(), NetlinkError> {
+/// Removes the ifb of the owner's container, if there is one; what is set at a pod's link goes with that.
+pub fn lift_limits(owner: &Owner) -> Result<(), NetlinkError> {
+    let ifb = &limit_link(owner);
     let mut socket = Socket::open(Protocol::Route)?;
     match link::by_name(&mut socket, ifb)?.filter(Link::is_ifb) {
         Some(ifb) => match socket.execute(&change::delete(&ifb.name, ifb.index)) {
@@ -204,12 +206,12 @@ pub fn lift_limits(ifb: &LinkName) -> Result<(), NetlinkError> {
     }
 }
 
-/// The ifbs of this node with the names that [`limit`] gave them, as far as they have an owner's alias.
-pub fn limit_labels(prefix: &str) -> Result<Vec<(LinkName, Label)>, NetlinkError> {
-    let mut socket = Socket::open(Protocol::Route)?;
-    let links =
-        link::list(&mut socket, InfoKind::Ifb)?.into_iter().filter(|link| link.name.starts_with(prefix));
-    let labelled =
-        links.filter_map(|link| Some((link.name.parse().ok()?, Label::parse(link.alias.as_deref()?)?)));
-    Ok(labelled.collect())
+/// Whose the ifbs are that [`limit`] made on this node.
+pub fn limited_owners() -> Result<Vec<Owner>, NetlinkError> {
+    let links = link::list(&mut Socket::open(Protocol::Route)?, InfoKind::Ifb)?;
+    let labels = links.iter().filter_map(|link| {
+        let owner = Label::parse(link.alias.as_deref()?)?.owner()?;
+        (link.name == limit_link(&owner).as_str()).then_some(owner)
+    });
+    Ok(labels.collect())
 }

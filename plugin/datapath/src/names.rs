@@ -89,6 +89,9 @@ impl LinkPrefix {
     /// The prefix of links that what a pod sends is queued at.
     pub(crate) const IFB: Self = Self("ifb");
 
+    /// The prefix of such links by the names of the reference bandwidth plugin.
+    pub(crate) const REFERENCE_IFB: Self = Self("bwp");
+
     /// The digits of an owner's id that fit behind the longest prefix.
     pub(crate) const DIGITS: usize = LONGEST - Self::VETH.0.len();
 

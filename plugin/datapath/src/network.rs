@@ -7,7 +7,10 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, nft::PodRules};
+use crate::{
+    Guard, HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, Station,
+    nft::{PodRules, Uses},
+};
 
 /// A pod's network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub struct PodNetwork {
     pub forwarding: Forwarding,
     /// Whether what a pod sends to anywhere but its own subnet leaves with the node's address.
     pub masquerade: Masquerade,
+    /// What the pod is kept from doing.
+    pub guard: Guard,
     /// Whether frames that do not come from the pod's own Ethernet address are dropped.
     pub checks_sender: bool,
     /// The families whose frames between ports of the bridge do not pass the node's rules of IP
@@ -41,11 +46,24 @@ pub struct PodNetwork {
 }
 
 impl PodNetwork {
-    /// The rules that the pod needs.
-    pub fn rules(&self) -> PodRules {
+    /// The rules that the pod needs, whose host's end has this name, where that is known.
+    pub fn rules(&self, host_name: Option<&LinkName>) -> PodRules {
         let masqueraded: &[IpNet] = if self.masquerade == Masquerade::Podnet { &self.addresses } else { &[] };
         let unfiltered = self.unfiltered.of(&self.addresses);
-        PodRules::new(&self.owner, masqueraded, &unfiltered, &self.host_ports)
+        let station = self.guard.spoofing.then(|| Station {
+            links: host_name.cloned().into_iter().collect(),
+            is_bridged: self.bridge().is_some(),
+            mac: self.veth.pod_mac,
+        });
+        let uses = Uses {
+            addresses: &self.addresses,
+            masqueraded,
+            unfiltered: &unfiltered,
+            host_ports: &self.host_ports,
+            guard: self.guard,
+            station: station.as_ref(),
+        };
+        PodRules::new(&self.owner, &uses)
     }
 
     /// The bridge that the host's end is a port of, where it is one.

@@ -122,6 +122,12 @@ impl Owner {
             .map(|start| prefix.with(digits.get(start..start + LinkPrefix::DIGITS).unwrap_or_default()))
     }
 
+    /// What an alias says that nothing is cut off of.
+    pub fn label(&self) -> Label {
+        let Self { id, network, container, ifname } = self.clone();
+        Label { id, network, container, ifname }
+    }
+
     /// The text that marks an object as this owner's: the id, then network, container and interface name
     /// between spaces, cut off at 128 bytes. [`Label::parse`] reads it.
     pub fn alias(&self) -> String {

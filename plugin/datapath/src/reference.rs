@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha512};
 
-use crate::{LinkName, LinkNameError, Owner};
+use crate::{LinkName, LinkPrefix, Owner};
 
 /// The longest chain name that they give `iptables`, in bytes.
 const CHAIN_NAME: usize = 28;
 
-/// The length of an ifb's name, in bytes.
-const IFB: usize = 15;
+/// The longest name that the kernel gives a link, in bytes.
+const LINK_NAME: usize = 15;
 
 /// Hexadecimal digits of each hash in a comment.
 const HASH: usize = 16;
@@ -37,14 +37,16 @@ pub fn masquerade_chain(owner: &Owner) -> String {
     hashed_name("CNI-", &[owner.network(), owner.container()], CHAIN_NAME)
 }
 
-/// The ifb that a container's sending is queued at.
-pub fn ifb(network: &str, container: &str) -> Result<LinkName, LinkNameError> {
-    hashed_name("bwp", &[network, container], IFB).parse()
-}
-
 /// The comment of the rules of [`masquerade_chain`] and of those that lead there.
 pub fn masquerade_comment(network: &str, container: &str) -> String {
     format!("name: \"{network}\" id: \"{container}\"")
+}
+
+/// The ifb that what the attachment's container sends is queued at. The interface is no more part of it.
+pub(crate) fn limit_link(owner: &Owner) -> LinkName {
+    let prefix = LinkPrefix::REFERENCE_IFB;
+    let name = hashed_name(prefix.as_str(), &[owner.network(), owner.container()], LINK_NAME);
+    prefix.with(name.strip_prefix(prefix.as_str()).unwrap_or_default())
 }
 
 /// What the comments of a network's rules in nftables begin with, before a hyphen.
@@ -72,7 +74,7 @@ mod tests {
     fn names_are_those_of_the_reference_plugins() {
         let owner = Owner::new("test", "1234", "eth0");
         assert_eq!(masquerade_chain(&owner), "CNI-2bbe0c48b91a7d1b8a6753a8");
-        assert_eq!(ifb("test", "1234").unwrap().as_str(), "bwp2bbe0c48b91a");
+        assert_eq!(limit_link(&owner).as_str(), "bwp2bbe0c48b91a");
         assert_eq!(masquerade_comment("test", "1234"), "name: \"test\" id: \"1234\"");
         let owner = Owner::new("unit-test", "one", "eth0");
         assert_eq!(attachment_hash(&owner), "6fd94d501e58f0aa-287fc69eff0574a2");

@@ -96,7 +96,11 @@ fn remove_rules(
 ) -> Result<nft::Removed, RemoveError> {
     let Some(opened) = nft::open_if_any()? else { return Ok(nft::Removed::default()) };
     let socket = socket.insert(opened);
-    Ok(nft::remove(socket, owner.id(), known)?)
+    match nft::remove(socket, owner.id(), known) {
+        // A kernel without nftables has no rules to remove.
+        Err(NftError::Unsupported { .. }) => Ok(nft::Removed::default()),
+        removed => Ok(removed?),
+    }
 }
 
 /// Removes the host's end and the ifb, where there is one, and returns the host's end's name.

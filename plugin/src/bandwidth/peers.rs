@@ -41,7 +41,7 @@ impl Lists<'_> {
         let subnets = |name: &str, texts: &[String]| {
             let subnet = |(index, text): (usize, &String)| {
                 let net = text.parse::<IpNet>();
-                net.map_err(|_| {
+                net.map_err(|_syntax| {
                     let rule = "a subnet in CIDR notation, as 10.0.0.0/8";
                     ConfigError::invalid(format!("{name}[{index}]"), format!("{text:?}"), rule)
                 })

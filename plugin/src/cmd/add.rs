@@ -10,15 +10,16 @@ use std::cell::Cell;
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
 use podnet_datapath::{
-    Applied, ApplyError, Families, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, filtered_families,
+    Applied, ApplyError, Families, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply,
     promiscuity_is_no_hairpin, remove,
 };
 
-use super::{open_sandbox, owner, pod_link, pod_of, taken};
+use super::{open_sandbox, owner, pod_link, pod_of, taken, translated};
 use crate::error::{Error, chain};
 use crate::ipam::Grant;
 use crate::mode::kubenet;
-use crate::netconf::Hairpin;
+use crate::netconf::{Hairpin, Kubenet};
+use crate::portmap;
 use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
@@ -88,43 +89,54 @@ impl Job<'_> {
         record: Record,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        let Settings { kubenet, ipam, .. } = &self.settings;
+        let ipam = &self.settings.ipam;
         let addresses = addresses(&grant.leases);
-        let filtered = filtered_families(Families::among(&addresses))?;
+        let (kubenet, filtered) = self.settings.adapted(&addresses)?;
         let record = record.holding(Reserved {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: kubenet.ip_masq,
-            unfiltered: kubenet::unfiltered(kubenet, &grant.leases, filtered).of(&addresses),
+            unfiltered: kubenet::unfiltered(&kubenet, &grant.leases, filtered).of(&addresses),
             host_ports: kubenet.host_ports.clone(),
+            guarded: kubenet::guarded(&kubenet, &self.owner, &grant.leases),
             bandwidth: kubenet.bandwidth.clone(),
         });
         let rules = record.rules();
         entry.replace(record)?;
         ipam.ensure_unused(&self.owner, &grant.leases, self.registry)?;
-        self.connect(grant, &rules, filtered, answer)
+        if kubenet.host_ports.are_by_iptables() {
+            taken::refuse(self.registry, &self.owner, &kubenet.host_ports)?;
+        }
+        self.connect(&kubenet, grant, &rules, filtered, answer)
     }
 
     fn connect(
         &self,
+        config: &Kubenet,
         Grant { leases, routes, dns }: &Grant,
         rules: &PodRules,
         filtered: Families,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        let config = &self.settings.kubenet;
         config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
         let routes = kubenet::routes(config, leases, routes.clone());
         let network =
             kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes, filtered);
         let made = self.make(&network).and_then(|made| {
+            translated::add(&self.owner, &config.host_ports, &network.addresses)?;
             let result = kubenet::result(&network, &made, self.netns, leases, routes);
             answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
         });
         made.inspect_err(|error| {
             // The links of an attachment that was there before are not this ADD's to remove.
             if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
+                if config.host_ports.are_by_iptables() {
+                    self.undo(
+                        "the host ports",
+                        portmap::remove(self.owner.network(), self.owner.container()),
+                    );
+                }
                 let has_ifb = config.bandwidth.limits_egress();
                 self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules), has_ifb));
             }

@@ -1,9 +1,9 @@
 //! CHECK: compares what is with what ADD made, and names every difference at once.
 
 use podnet_cni::{AddResult, Attachment, Interface, IpConfig, Route};
-use podnet_datapath::{AnsweredLink, Families, MacAddr, Owner, filtered_families, verify};
+use podnet_datapath::{AnsweredLink, MacAddr, Owner, verify};
 
-use super::{open_sandbox, owner, pod_link};
+use super::{open_sandbox, owner, pod_link, translated};
 use crate::error::Error;
 use crate::mode::kubenet;
 use crate::record::{ATTACHMENTS, Lease, Registry, Reserved, addresses};
@@ -25,15 +25,16 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     }
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
-    let Settings { kubenet: config, ipam, .. } = &settings;
-    let filtered = filtered_families(Families::among(&addresses(&leases)))?;
-    let routes = kubenet::routes(config, &leases, ipam.routes().unwrap_or(given_routes));
-    let mut network = kubenet::plan(config, owner.clone(), ifname.clone(), &leases, &routes, filtered);
+    let (config, filtered) = settings.adapted(&addresses(&leases))?;
+    let ipam = &settings.ipam;
+    let routes = kubenet::routes(&config, &leases, ipam.routes().unwrap_or(given_routes));
+    let mut network = kubenet::plan(&config, owner.clone(), ifname.clone(), &leases, &routes, filtered);
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
         network.veth.pod_mac = mac;
     }
     let mut differences: Vec<String> = Vec::new();
     differences.extend(verify(&network, &sandbox, None)?.iter().map(ToString::to_string));
+    differences.extend(translated::check(&owner, &config.host_ports, &network.addresses)?);
     differences.extend(ipam.check(&owner, &leases)?);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
@@ -85,11 +86,7 @@ impl Answered<'_> {
     }
 
     pub(crate) fn leases(&self) -> Vec<Lease> {
-        let lease = |ip: &IpConfig| match ip.gateway {
-            Some(gateway) => Some(Lease { address: ip.address, gateway }),
-            None => Lease::of(ip).ok(),
-        };
-        self.ips().filter_map(lease).collect()
+        self.ips().map(|ip| Lease { address: ip.address, gateway: ip.gateway }).collect()
     }
 
     /// The pod's hardware address where the result has one.

@@ -6,7 +6,7 @@
 use podnet_cni::{Attachment, Network};
 use podnet_datapath::{LinkPrefix, Netns, Owner, remove};
 
-use super::owner;
+use super::{owner, translated};
 use crate::error::Error;
 use crate::ipam;
 use crate::record::{Entry, Record, Registry};
@@ -63,6 +63,9 @@ pub(super) fn detach(
     let rules = record.map(Record::rules);
     let has_ifb = record.is_none_or(Record::has_ifb);
     if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref(), has_ifb) {
+        return vec![error.into()];
+    }
+    if let Err(error) = translated::remove(owner, record) {
         return vec![error.into()];
     }
     if record.is_none()

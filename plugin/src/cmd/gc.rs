@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use podnet_cni::{Network, ValidAttachments};
+use podnet_datapath::nft::NftError;
 use podnet_datapath::{Owner, OwnerId, link_labels, nft};
 use podnet_host_local::ReservationOwner;
 
@@ -15,6 +16,7 @@ use super::del::detach;
 use crate::adopted;
 use crate::error::Error;
 use crate::ipam;
+use crate::portmap;
 use crate::record::{Entry, RecordError, Registry};
 
 /// Removes leftovers. Without a list of valid attachments nothing is known to be one.
@@ -26,9 +28,10 @@ pub(crate) fn gc(network: &Network) -> Result<(), Error> {
 
 /// The attachments whose label some link or nftables element of this node carries.
 fn labelled() -> Result<Vec<Owner>, Error> {
-    let ruled = match nft::open_if_any()? {
-        Some(mut netfilter) => nft::owners(&mut netfilter)?,
-        None => Vec::new(),
+    let ruled = nft::open_if_any()?.map(|mut netfilter| nft::owners(&mut netfilter));
+    let ruled = match ruled {
+        None | Some(Err(NftError::Unsupported { .. })) => Vec::new(),
+        Some(owners) => owners?,
     };
     let labels = link_labels()?.into_iter().chain(ruled);
     Ok(labels.filter_map(|label| label.owner()).collect())
@@ -48,6 +51,9 @@ impl Collection<'_> {
         let registry = Registry::open()?;
         for owner in self.found(registry.as_ref())? {
             self.collect(registry.as_ref(), &owner);
+        }
+        if let Err(error) = self.collect_translated(registry.as_ref()) {
+            self.errors.push(error);
         }
         self.release();
         self.errors.extend(self.collect_adopted().err());
@@ -87,11 +93,26 @@ impl Collection<'_> {
             self.kept.insert(owner.id());
             return;
         }
-        let errors = detach(owner, entry, self.network, || adopted::remove_rules(owner));
+        let errors = detach(owner, entry, self.network, || adopted::remove_linkless(owner));
         if !errors.is_empty() {
             self.kept.insert(owner.id());
             self.errors.extend(errors);
         }
+    }
+
+    /// Removes the rules that iptables has for containers that neither the list nor a record knows.
+    fn collect_translated(&self, registry: Option<&Registry>) -> Result<(), Error> {
+        let network = self.network.name.as_str();
+        let mut recorded = BTreeSet::new();
+        if let Some(registry) = registry {
+            for id in registry.ids()? {
+                let record = registry.read(id)?.filter(|record| record.network == network);
+                recorded.extend(record.map(|record| record.container_id));
+            }
+        }
+        let is_alive =
+            |container: &str| self.valid.contains_container(container) || recorded.contains(container);
+        Ok(portmap::collect(network, &is_alive)?)
     }
 
     /// Removes the reference plugins' rules of what is not alive.

@@ -6,6 +6,7 @@ pub(crate) mod del;
 pub(crate) mod gc;
 mod status;
 mod taken;
+mod translated;
 
 pub(crate) use check::Answered;
 

@@ -4,7 +4,9 @@ use podnet_cni::{Args, Network};
 use podnet_datapath::{Feature, check_bridge, probe};
 
 use crate::error::Error;
+use crate::host_ports::Translator;
 use crate::mode::kubenet;
+use crate::portmap;
 use crate::record::Registry;
 use crate::settings::Settings;
 
@@ -23,6 +25,9 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
         let lacking: Vec<String> = lacking.map(|feature| feature.to_string()).collect();
         if !lacking.is_empty() {
             return Err(Error::KernelLacks(lacking.join(", ")));
+        }
+        if kubenet.host_ports.translator == Translator::Iptables && !portmap::has_iptables() {
+            return Err(Error::NoIptables);
         }
         Registry::open()?;
         check_bridge(&kubenet::bridge(&settings.kubenet, settings.ipam.next_gateways()))?;

@@ -6,7 +6,7 @@
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Attachment, Interface, Network, Version};
 use podnet_datapath::{
-    Feature, LinkName, OuterEnd, Shaping, check_limits, lift_limits, limit, limit_labels, outer_end, probe,
+    Feature, OuterEnd, Shaping, check_limits, lift_limits, limit, limited_owners, outer_end, probe,
 };
 use serde::Deserialize;
 
@@ -15,10 +15,6 @@ use crate::cmd::{open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::netconf::ConfigError;
 use crate::plugin::Plugin;
-use podnet_datapath::reference::ifb;
-
-/// What the names of the ifbs begin with.
-const PREFIX: &str = "bwp";
 
 /// The plugin.
 pub(super) struct Limiter;
@@ -40,8 +36,7 @@ impl Plugin for Limiter {
             return Ok(result.to_json(version)?);
         }
         let host = connected(attachment, netns, &result)?;
-        let ifb = ifb_name(attachment)?;
-        if let Some(mac) = limit(&host, &shaping, &owner(attachment), &ifb)? {
+        if let Some((ifb, mac)) = limit(&host, &shaping, &owner(attachment))? {
             let (name, mac) = (ifb.as_str().to_owned(), Some(mac.to_string()));
             result.interfaces.push(Interface { name, mac, ..Interface::default() });
         }
@@ -52,23 +47,22 @@ impl Plugin for Limiter {
         let shaping = shaping(&attachment.network)?;
         let result = previous(&attachment.network)?;
         let host = connected(attachment, netns, &result)?;
-        let differences = check_limits(&host, &shaping, &ifb_name(attachment)?)?;
+        let differences = check_limits(&host, &shaping, &owner(attachment))?;
         let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
         if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
     }
 
     fn del(&self, attachment: &Attachment, _netns: Option<&str>) -> Result<(), Error> {
-        Ok(lift_limits(&ifb_name(attachment)?)?)
+        Ok(lift_limits(&owner(attachment))?)
     }
 
     /// Removes the ifbs that say they are of this network. The reference plugin's say nothing.
     fn gc(&self, network: &Network) -> Result<(), Error> {
         let Some(valid) = network.valid_attachments()? else { return Ok(()) };
         let mut errors = Vec::new();
-        for (ifb, label) in limit_labels(PREFIX)? {
-            let owner = label.owner().filter(|owner| owner.network() == network.name.as_str());
-            if owner.is_some_and(|owner| !valid.contains(owner.container(), owner.ifname())) {
-                errors.extend(lift_limits(&ifb).err().map(Error::from));
+        for owner in limited_owners()?.iter().filter(|owner| owner.network() == network.name.as_str()) {
+            if !valid.contains(owner.container(), owner.ifname()) {
+                errors.extend(lift_limits(owner).err().map(Error::from));
             }
         }
         super::removed(errors)
@@ -76,9 +70,9 @@ impl Plugin for Limiter {
 
     fn status(&self, network: &Network) -> Result<(), Error> {
         let shaping = shaping(network)?;
-        super::ready(|| match probe()?.contains(&Feature::Ifb) {
-            true if shaping.egress.is_some() => Err(Error::KernelLacks(Feature::Ifb.to_string())),
-            _ => Ok(()),
+        super::ready(|| {
+            let lacks_ifb = shaping.egress.is_some() && probe()?.contains(&Feature::Ifb);
+            if lacks_ifb { Err(Error::KernelLacks(Feature::Ifb.to_string())) } else { Ok(()) }
         })
     }
 }
@@ -112,11 +106,6 @@ fn connected(attachment: &Attachment, netns: &str, result: &AddResult) -> Result
     }
     let rule = "no interface of the node is the other end of the container's";
     Err(ConfigError::invalid("prevResult.interfaces", host.name(), rule).into())
-}
-
-fn ifb_name(attachment: &Attachment) -> Result<LinkName, Error> {
-    let (network, container) = (attachment.network.name.as_str(), attachment.container_id.as_str());
-    Ok(ifb(network, container)?)
 }
 
 fn previous(network: &Network) -> Result<AddResult, Error> {

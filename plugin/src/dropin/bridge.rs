@@ -7,15 +7,15 @@ mod conf;
 
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
-    Veth, VlanLink, Vlans,
+    self as datapath, Applied, Families, Guard, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port,
+    Promiscuity, Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
 use crate::bandwidth::Bandwidth;
 use crate::error::Error;
 use crate::host_ports::PortMappings;
-use crate::ipam::Ipam;
+use crate::ipam::{Gateways, Ipam};
 use crate::mode::kubenet;
 use crate::netconf::{Hairpin, Kubenet};
 use crate::record::Lease;
@@ -55,8 +55,11 @@ impl Kind for Bridge {
 
     fn read(network: &Network, args: &Args) -> Result<Wish<Self>, Error> {
         let common = Common::read(network)?;
-        let ipam = Ipam::read_if_named(&common.asked(), network, args)?;
-        let kind = Self::check(network, args, ipam.is_some())?;
+        let has_ipam = Ipam::is_named(network)?;
+        let kind = Self::check(network, args, has_ipam)?;
+        let gateways = if kind.is_gateway { Gateways::Needed } else { Gateways::AsGiven };
+        let read = || Ipam::read(&common.asked(), network, args, gateways);
+        let ipam = has_ipam.then(read).transpose()?;
         kind.kubenet().check_families(ipam.as_ref().is_some_and(Ipam::has_ipv6))?;
         Ok(Wish { kind, common, ipam })
     }
@@ -112,6 +115,7 @@ impl Bridge {
             ip_masq: false,
             host_ports: PortMappings::default(),
             bandwidth: Bandwidth::default(),
+            guard: Guard::default(),
             mac: self.mac,
         }
     }

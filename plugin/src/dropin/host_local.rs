@@ -30,7 +30,7 @@ impl Plugin for HostLocal {
         let Grant { leases, routes, dns } = source.allocate(&owner)?;
         let ips = leases.iter().map(|lease| IpConfig {
             address: lease.address,
-            gateway: Some(lease.gateway),
+            gateway: lease.gateway,
             interface: None,
         });
         let result = AddResult { ips: ips.collect(), routes, dns, ..AddResult::default() };

@@ -2,6 +2,8 @@
 
 mod conf;
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use podnet_cni::{AddResult, Attachment, Network};
 use podnet_datapath::{allow_localnet, forget_udp, has_nf_tables};
@@ -62,9 +64,7 @@ impl Plugin for Portmap {
     fn status(&self, network: &Network) -> Result<(), Error> {
         let conf = Conf::read(network)?;
         super::ready(|| match backend(&conf)? {
-            Backend::Iptables if !portmap::has_iptables() => {
-                Err(Error::KernelLacks("a working iptables".into()))
-            }
+            Backend::Iptables if !portmap::has_iptables() => Err(Error::NoIptables),
             Backend::Nftables if !has_nf_tables()? => {
                 Err(Error::KernelLacks("nf_tables (CONFIG_NF_TABLES)".into()))
             }
@@ -95,7 +95,7 @@ fn wish<'a>(attachment: &'a Attachment, conf: &'a Conf, addresses: &'a [IpNet]) 
 /// What the rules need besides.
 fn connect(conf: &Conf, addresses: &[IpNet]) -> Result<(), Error> {
     let ports = conf.mappings.plan_to(addresses);
-    let pod = ports.ports.iter().map(|port| port.pod.addr()).find(|pod| pod.is_ipv4());
+    let pod = ports.ports.iter().map(|port| port.pod.addr()).find(IpAddr::is_ipv4);
     if let Some(pod) = pod.filter(|_| ports.snat) {
         allow_localnet(pod)?;
     }

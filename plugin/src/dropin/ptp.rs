@@ -11,14 +11,14 @@ use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, HostPorts, LinkName, LinkPrefix,
+    self as datapath, Applied, Bridge, Families, Forwarding, Guard, HostEnd, HostPorts, LinkName, LinkPrefix,
     Masquerade, Owner, PodNetwork, Shaping, Veth,
 };
 use serde::Deserialize;
 
 use super::interface::{Common, Kind, Wish};
 use crate::error::Error;
-use crate::ipam::Ipam;
+use crate::ipam::{Gateways, Ipam};
 use crate::mode::kubenet;
 use crate::netconf::mtu;
 use crate::record::{Lease, addresses};
@@ -43,7 +43,7 @@ impl Kind for Ptp {
         }
         let conf: Conf = decode(&network.config)?;
         let common = Common::read(network)?;
-        let ipam = Ipam::read(&common.asked(), network, args)?;
+        let ipam = Ipam::read(&common.asked(), network, args, Gateways::Needed)?;
         Ok(Wish { kind: Self { mtu: mtu(Some(conf.mtu))? }, common, ipam: Some(ipam) })
     }
 
@@ -65,6 +65,7 @@ impl Kind for Ptp {
             routes: leases.iter().flat_map(through_host).chain(rest).collect(),
             forwarding: Forwarding { ipv4: families.ipv4, ipv6: families.ipv6 },
             masquerade: Masquerade::No,
+            guard: Guard::default(),
             checks_sender: false,
             unfiltered: Families::default(),
             host_ports: HostPorts::default(),
@@ -88,14 +89,14 @@ impl Kind for Ptp {
 
 /// Each gateway once.
 fn gateways(leases: &[Lease]) -> Vec<IpAddr> {
-    let mut gateways: Vec<IpAddr> = leases.iter().map(|lease| lease.gateway).collect();
+    let mut gateways: Vec<IpAddr> = leases.iter().filter_map(|lease| lease.gateway).collect();
     gateways.sort_unstable();
     gateways.dedup();
     gateways
 }
 
 /// The gateway is on the link, and the subnet behind it.
-fn through_host(lease: &Lease) -> [datapath::Route; 2] {
+fn through_host(lease: &Lease) -> Vec<datapath::Route> {
     let source = Some(lease.address.addr());
     let route = |dst, via, scope| datapath::Route {
         dst,
@@ -107,10 +108,13 @@ fn through_host(lease: &Lease) -> [datapath::Route; 2] {
         table: None,
         scope,
     };
-    [
-        route(IpNet::from(lease.gateway), None, Some(SCOPE_LINK)),
-        route(lease.address.trunc(), Some(lease.gateway), None),
-    ]
+    let through = |gateway| {
+        [
+            route(IpNet::from(gateway), None, Some(SCOPE_LINK)),
+            route(lease.address.trunc(), Some(gateway), None),
+        ]
+    };
+    lease.gateway.into_iter().flat_map(through).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +126,7 @@ mod tests {
         let leases =
             [("10.1.1.2/24", "10.1.1.1"), ("fd00:1::2/64", "fd00:1::1")].map(|(address, gateway)| Lease {
                 address: address.parse().unwrap(),
-                gateway: gateway.parse().unwrap(),
+                gateway: Some(gateway.parse().unwrap()),
             });
         let network = Ptp { mtu: None }.plan(
             Owner::new("net", "c1", "eth0"),

@@ -9,7 +9,7 @@ fn check(entries: &Value) -> Result<PortMappings, ConfigError> {
 }
 
 fn lease(address: &str) -> Lease {
-    Lease { address: address.parse().unwrap(), gateway: "10.244.1.1".parse().unwrap() }
+    Lease { address: address.parse().unwrap(), gateway: Some("10.244.1.1".parse().unwrap()) }
 }
 
 fn dual() -> [Lease; 2] {

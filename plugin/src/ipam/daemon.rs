@@ -24,7 +24,7 @@ use podnet_ipam_api::{IpConfigsRequest, PodRef, ReturnCode};
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Grant, GrantError};
+use super::{Gateways, Grant, GrantError};
 use crate::error::{Error, chain};
 use crate::netconf::NetConf;
 use crate::record::Record;
@@ -138,7 +138,7 @@ impl Daemon {
     pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, DaemonError> {
         let offer = self.request(owner)?;
         let result = offer.for_bridge(&self.routes);
-        let grant = result.and_then(Grant::new);
+        let grant = result.and_then(|result| Grant::new(result, Gateways::Needed));
         grant.map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Unusable { server: self.server.clone(), source }

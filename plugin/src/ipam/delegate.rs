@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Grant, GrantError};
+use super::{Gateways, Grant, GrantError};
 use crate::error::{Error, chain};
 use crate::exec::{Ended, ExecError, Run};
 use crate::netconf::{ConfigError, NetConf};
@@ -38,6 +38,7 @@ pub(crate) struct Delegate {
     /// Its stdin.
     text: Vec<u8>,
     limit: Duration,
+    gateways: Gateways,
 }
 
 /// Why an IPAM plugin did not do what it was asked for.
@@ -125,13 +126,18 @@ pub(crate) enum AnswerError {
 
 impl Delegate {
     /// The plugin of a configuration that is checked.
-    pub(super) fn read(name: &str, conf: &NetConf, network: &Network) -> Result<Self, Error> {
+    pub(super) fn read(
+        name: &str,
+        conf: &NetConf,
+        network: &Network,
+        gateways: Gateways,
+    ) -> Result<Self, Error> {
         if conf.r#type.as_deref() == Some(name) {
             let rule = "a plugin cannot be its own IPAM plugin";
             return Err(ConfigError::invalid("ipam.type", format!("{name:?}"), rule).into());
         }
         let limit = conf.ipam_timeout()?.unwrap_or(LIMIT);
-        Ok(Self { limit, ..Self::named(name, &network.config, network.text.clone(), network)? })
+        Ok(Self { limit, gateways, ..Self::named(name, &network.config, network.text.clone(), network)? })
     }
 
     /// The plugin by its name alone, with `text` as its stdin; `config` may be wrong in everything else.
@@ -147,7 +153,13 @@ impl Delegate {
         }
         let limit = decode::<NetConf>(config).ok().and_then(|conf| conf.ipam_timeout().ok().flatten());
         let dirs = network.plugin_dirs.clone();
-        Ok(Self { name: name.to_owned(), dirs, text, limit: limit.unwrap_or(LIMIT) })
+        Ok(Self {
+            name: name.to_owned(),
+            dirs,
+            text,
+            limit: limit.unwrap_or(LIMIT),
+            gateways: Gateways::Needed,
+        })
     }
 
     /// The plugin's file: the first of its name in CNI_PATH.
@@ -172,7 +184,8 @@ impl Delegate {
         let output = self.call(Command::Add, Some(owner))?;
         let result =
             result(&output).map_err(|source| DelegateError::NoResult { name: self.name.clone(), source })?;
-        Grant::new(result).map_err(|source| DelegateError::Unusable { name: self.name.clone(), source })
+        Grant::new(result, self.gateways)
+            .map_err(|source| DelegateError::Unusable { name: self.name.clone(), source })
     }
 
     /// What the plugin finds wrong; an error where it could not look.

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use podnet_cni::{AddResult, Args, Dns, IpConfig, Network, RequestedIp, Route, Version};
 use serde::Deserialize;
 
-use super::{Grant, called_by_name};
+use super::{Gateways, Grant, called_by_name};
 use crate::error::Error;
 use crate::netconf::{ConfigError, NetConf};
 
@@ -53,13 +53,14 @@ impl Fixed {
         conf: &NetConf,
         network: &Network,
         args: &Args,
+        gateways: Gateways,
     ) -> Result<Self, Error> {
         let result = result(config, conf, network, args)?;
         if result.ips.is_empty() {
             let rule = "type static gives the addresses that stand there or that the runtime asks for";
             return Err(ConfigError::Missing { member: "ipam.addresses", rule }.into());
         }
-        Ok(Self { grant: Grant::new(result)? })
+        Ok(Self { grant: Grant::new(result, gateways)? })
     }
 
     /// What the plugin `static`, called by its own name, answers: the addresses as they stand, whether a pod can live
@@ -171,12 +172,17 @@ mod tests {
             text: Vec::new(),
             plugin_dirs: Vec::new(),
         };
-        Fixed::read(&fixed, &conf, &network, &Args::parse(args).unwrap())
+        Fixed::read(&fixed, &conf, &network, &Args::parse(args).unwrap(), Gateways::Needed)
     }
 
     fn given(config: &Value, args: &str) -> Vec<String> {
         let fixed = read(config, args).unwrap();
-        fixed.grant().leases.iter().map(|lease| format!("{} via {}", lease.address, lease.gateway)).collect()
+        fixed
+            .grant()
+            .leases
+            .iter()
+            .map(|lease| format!("{} via {}", lease.address, lease.gateway.unwrap()))
+            .collect()
     }
 
     fn configured() -> Value {

@@ -81,10 +81,10 @@ pub(crate) enum GrantError {
 
 impl Grant {
     /// The grant in an IPAM plugin's result.
-    pub(crate) fn new(result: AddResult) -> Result<Self, GrantError> {
+    pub(crate) fn new(result: AddResult, gateways: Gateways) -> Result<Self, GrantError> {
         let mut leases: Vec<Lease> = Vec::new();
         for ip in &result.ips {
-            let lease = Lease::of(ip)?;
+            let lease = Lease::of(ip, gateways)?;
             if leases.iter().any(|other| other.address.addr() == lease.address.addr()) {
                 return Err(GrantError::Twice { address: lease.address.addr() });
             }
@@ -103,32 +103,41 @@ impl Grant {
     }
 }
 
-impl Lease {
-    /// An address without gateway is taken to have it first in its network, as the reference bridge does.
-    pub(crate) fn of(ip: &IpConfig) -> Result<Self, GrantError> {
-        lease(ip)
-    }
+/// What a pod needs of gateways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gateways {
+    /// One for each address, inside its network: the node is to have it. Where none is given it is taken to be first in
+    /// the network, as the reference bridge does.
+    Needed,
+    /// Those that are given: they are others' affair.
+    AsGiven,
 }
 
-fn lease(ip: &IpConfig) -> Result<Lease, GrantError> {
-    let address = ip.address;
-    let own = address.addr();
-    let is_host =
-        !own.is_unspecified() && !own.is_multicast() && !own.is_loopback() && own.to_canonical() == own;
-    if !is_host || address.prefix_len() == 0 {
-        return Err(GrantError::NotAHost { address });
+impl Lease {
+    /// The lease of an address in a result.
+    pub(crate) fn of(ip: &IpConfig, gateways: Gateways) -> Result<Self, GrantError> {
+        let address = ip.address;
+        let own = address.addr();
+        let is_host =
+            !own.is_unspecified() && !own.is_multicast() && !own.is_loopback() && own.to_canonical() == own;
+        if !is_host || address.prefix_len() == 0 {
+            return Err(GrantError::NotAHost { address });
+        }
+        if gateways == Gateways::AsGiven {
+            return Ok(Self { address, gateway: ip.gateway });
+        }
+        let gateway = match ip.gateway {
+            Some(gateway) => gateway,
+            None => first_host(address).ok_or(GrantError::NoGateway { address })?,
+        };
+        if gateway == own {
+            return Err(GrantError::OwnGateway { address });
+        }
+        if !address.contains(&gateway) {
+            return Err(GrantError::GatewayOutside { gateway, address });
+        }
+        Ok(Self { address, gateway: Some(gateway) })
     }
-    let gateway = match ip.gateway {
-        Some(gateway) => gateway,
-        None => first_host(address).ok_or(GrantError::NoGateway { address })?,
-    };
-    if gateway == own {
-        return Err(GrantError::OwnGateway { address });
-    }
-    if !address.contains(&gateway) {
-        return Err(GrantError::GatewayOutside { gateway, address });
-    }
-    Ok(Lease { address, gateway })
 }
 
 /// The kernel would refuse the route too, with less to say.
@@ -181,7 +190,7 @@ mod tests {
     use super::*;
 
     fn grant(result: &Value) -> Result<Grant, String> {
-        Grant::new(AddResult::parse(result).unwrap()).map_err(|error| error.to_string())
+        Grant::new(AddResult::parse(result).unwrap(), Gateways::Needed).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -192,13 +201,13 @@ mod tests {
         let old = grant(&json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.1.0.5/16", "gateway": "10.1.0.1",
             "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.0.9"}]}, "dns": {"nameservers": ["10.1.0.2"]}}));
         assert_eq!(new, old);
-        assert_eq!(new.unwrap().leases[0].gateway, "10.1.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(new.unwrap().leases[0].gateway, Some("10.1.0.1".parse::<IpAddr>().unwrap()));
     }
 
     #[test]
     fn a_missing_gateway_is_the_first_address_of_the_network() {
         let grant = grant(&json!({"ips": [{"address": "10.1.2.5/23"}, {"address": "fd00::7/64"}]})).unwrap();
-        let gateways: Vec<_> = grant.leases.iter().map(|lease| lease.gateway.to_string()).collect();
+        let gateways: Vec<_> = grant.leases.iter().map(|lease| lease.gateway.unwrap().to_string()).collect();
         assert_eq!(gateways, ["10.1.2.1", "fd00::1"]);
     }
 
@@ -237,10 +246,10 @@ mod tests {
         fn what_is_granted_is_reachable(address: u32, prefix in 0u8..=32, gateway: Option<u32>) {
             let address = IpNet::new(IpAddr::V4(address.into()), prefix).unwrap();
             let ip = IpConfig { address, gateway: gateway.map(|bits| IpAddr::V4(bits.into())), interface: None };
-            if let Ok(lease) = lease(&ip) {
-                prop_assert!(lease.address.contains(&lease.gateway));
-                prop_assert_ne!(lease.address.addr(), lease.gateway);
-                prop_assert!(gateway.is_none_or(|bits| lease.gateway == IpAddr::V4(bits.into())));
+            if let Ok(Lease { address, gateway: Some(chosen) }) = Lease::of(&ip, Gateways::Needed) {
+                prop_assert!(address.contains(&chosen));
+                prop_assert_ne!(address.addr(), chosen);
+                prop_assert!(gateway.is_none_or(|bits| chosen == IpAddr::V4(bits.into())));
             }
         }
     }

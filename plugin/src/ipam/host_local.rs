@@ -103,7 +103,7 @@ impl HostLocal {
         let allocations = host_local::allocate(&self.store, &request)?;
         let lease = |allocation: &host_local::Allocation| Lease {
             address: allocation.address,
-            gateway: allocation.gateway,
+            gateway: Some(allocation.gateway),
         };
         let leases = allocations.iter().map(lease).collect();
         Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone() })
@@ -148,6 +148,14 @@ pub(super) fn release(owner: &Owner, data_dir: &Path, leases: &[Lease]) -> Resul
 pub(super) fn release_found(owner: &Owner, data_dir: &Path) -> Result<(), Error> {
     host_local::release(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?;
     Ok(())
+}
+
+/// Whether the owner has anything in `data_dir`; what cannot be read is nobody's.
+pub(super) fn has_any(owner: &Owner, data_dir: &Path) -> bool {
+    let find = || -> Result<_, Error> {
+        Ok(host_local::find(&Store::new(data_dir, owner.network())?, &reservation_owner(owner)?)?)
+    };
+    find().is_ok_and(|addresses| !addresses.is_empty())
 }
 
 /// The addresses alone.

@@ -52,6 +52,12 @@ pub(crate) fn release(owner: &Owner, record: Option<&Record>, network: &Network)
     }
 }
 
+/// Whether host-local, where the configuration names it, has an address for the owner: somebody's ADD came that far.
+pub(crate) fn has_reservation(owner: &Owner, network: &Network) -> bool {
+    let source = Source::of(&network.config);
+    matches!(source.r#type.as_str(), "" | "host-local") && host_local::has_any(owner, &source.data_dir())
+}
+
 fn release_recorded(
     owner: &Owner,
     record: Option<&Record>,

@@ -13,7 +13,7 @@ fn read_ipam(ipam: &Value) -> Result<Ipam, Error> {
         text: Vec::new(),
         plugin_dirs: Vec::new(),
     };
-    Ipam::read(&conf, &network, &Args::default())
+    Ipam::read(&conf, &network, &Args::default(), Gateways::Needed)
 }
 
 #[test]

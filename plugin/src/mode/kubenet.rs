@@ -15,6 +15,7 @@ use podnet_datapath::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::guard::Guarded;
 use crate::netconf::{Hairpin, Kubenet};
 use crate::record::{Lease, addresses};
 
@@ -31,13 +32,12 @@ pub(crate) fn plan(
     routes: &[Route],
     filtered: Families,
 ) -> PodNetwork {
-    let own: Vec<IpAddr> = leases.iter().map(|lease| lease.address.addr()).collect();
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {
             prefix: LinkPrefix::VETH,
             pod_name: ifname,
-            pod_mac: config.mac.unwrap_or_else(|| mac_of(&own)),
+            pod_mac: pod_mac(config, leases),
             mtu: config.mtu,
             is_up: true,
         },
@@ -57,11 +57,22 @@ pub(crate) fn plan(
         unfiltered: unfiltered(config, leases, filtered),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
         masquerade: if config.ip_masq { Masquerade::Podnet } else { Masquerade::No },
+        guard: config.guard,
         checks_sender: false,
         host_ports: config.host_ports.plan(leases),
         shaping: config.bandwidth.plan(),
         owner,
     }
+}
+
+/// What the pod is kept from doing, for its record.
+pub(crate) fn guarded(config: &Kubenet, owner: &Owner, leases: &[Lease]) -> Guarded {
+    Guarded::new(config.guard, owner, LinkPrefix::VETH, true, pod_mac(config, leases))
+}
+
+fn pod_mac(config: &Kubenet, leases: &[Lease]) -> MacAddr {
+    let of_addresses = || mac_of(&leases.iter().map(|lease| lease.address.addr()).collect::<Vec<_>>());
+    config.mac.unwrap_or_else(of_addresses)
 }
 
 /// The families whose packets the node routes, but does not see on their way from one pod of the subnet to another.
@@ -72,7 +83,7 @@ pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families)
 
 /// The gateways, each with its subnet's prefix length.
 pub(crate) fn gateways(leases: &[Lease]) -> Vec<IpNet> {
-    leases.iter().map(Lease::gateway_net).collect()
+    leases.iter().filter_map(Lease::gateway_net).collect()
 }
 
 /// What the bridge is to be.
@@ -142,7 +153,7 @@ pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) ->
 
 /// The addresses, all of this interface.
 pub(crate) fn ip_configs(leases: &[Lease], interface: Option<usize>) -> Vec<IpConfig> {
-    let ip = |lease: &Lease| IpConfig { address: lease.address, gateway: Some(lease.gateway), interface };
+    let ip = |lease: &Lease| IpConfig { address: lease.address, gateway: lease.gateway, interface };
     leases.iter().map(ip).collect()
 }
 
@@ -155,7 +166,7 @@ pub(crate) fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
 
 /// The gateway of the pod's first address of a family.
 fn gateway_of(ipv4: bool, leases: &[Lease]) -> Option<IpAddr> {
-    leases.iter().map(|lease| lease.gateway).find(|gateway| gateway.is_ipv4() == ipv4)
+    leases.iter().filter_map(|lease| lease.gateway).find(|gateway| gateway.is_ipv4() == ipv4)
 }
 
 /// A hardware address that follows from an IP address, of IPv4 where there is one: whoever still has the last holder of

@@ -15,7 +15,7 @@ use super::{Family, PortmapError, Wish, Words};
 use crate::exec::{Ended, Run};
 
 /// How long a program may take, and wait for others that change rules.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const PATIENCE: &str = "30";
 
 /// How often a change is planned that others' changes have made void.

@@ -47,7 +47,7 @@ pub(super) fn addition(wish: &Wish<'_>, pod: IpNet) -> String {
     let family = Family::of(pod);
     let [v4, v6] = &wish.options.conditions;
     let conditions = if family == Family::V4 { v4 } else { v6 };
-    let conditions: String = conditions.iter().map(|word| format!("{word} ")).collect();
+    let conditions: String = conditions.iter().flat_map(|word| [word, " "]).collect();
     let table = format!("{} {TABLE}", word(family));
     let mut lines = vec![format!("add table {table} {{ comment \"CNI portmap plugin\" ; }}")];
     lines.extend([PORTS, ADDRESS_PORTS, ALL_PORTS].map(|chain| format!("add chain {table} {chain}")));

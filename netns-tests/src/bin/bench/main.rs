@@ -3,10 +3,12 @@
 //! `bench [--rounds N] [--write FILE] [--strict]`, as root. What counts are the ratios: all contestants are started by
 //! the same code, in turn, on one node with a bridge for each. With `--strict` a missed promise is a failure.
 
+mod chain;
 mod contestant;
 mod measure;
 mod promise;
 mod report;
+mod traffic;
 
 use std::fs;
 use std::io::Write as _;

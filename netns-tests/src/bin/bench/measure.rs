@@ -13,23 +13,32 @@ use podnet_netns_tests::process::{Finished, command, run};
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{tools, wait};
 
+use crate::chain;
 use crate::contestant::{Contestant, Who};
+use crate::traffic::{self, Traffic};
 
 /// A node that starts many pods together.
-const BURST: usize = 60;
-const WORKERS: usize = 16;
+pub(crate) const BURST: usize = 60;
+pub(crate) const WORKERS: usize = 16;
 /// A full node: a bridge takes 1023 ports.
 const MANY_PODS: usize = 900;
 /// More than the four seconds between router solicitations (RFC 4861 §10).
 const QUIET: Duration = Duration::from_secs(5);
 /// A folder that was never cleaned up.
 const MANY_RESERVATIONS: u32 = 20_000;
+/// Each takes some three seconds of each contestant.
+const TRAFFIC_ROUNDS: usize = 7;
 
 /// Samples of one thing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<Duration>);
 
 impl Samples {
+    /// Takes one more.
+    pub(crate) fn push(&mut self, sample: Duration) {
+        self.0.push(sample);
+    }
+
     /// The value that `percent` of the samples do not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
@@ -59,6 +68,10 @@ pub(crate) struct Figures {
     pub(crate) pods: BTreeMap<Who, (Times, Times)>,
     /// Reference and podnet: with an empty folder, and with many reservations in it.
     pub(crate) reservations: BTreeMap<Who, (Times, Times)>,
+    /// Everything the reference needs four plugins for.
+    pub(crate) chain: chain::Figures,
+    /// Through a host port.
+    pub(crate) traffic: BTreeMap<Who, Traffic>,
     /// Peak resident set in KiB.
     pub(crate) rss_kib: BTreeMap<Who, u64>,
     /// Size of podnet's binary in bytes.
@@ -78,12 +91,14 @@ pub(crate) fn everything(rounds: usize) -> Result<Figures, Failure> {
     let burst = bursts(&all, 3)?;
     let rss_kib = all.iter().map(|one| Ok((one.who, peak_rss(one)?))).collect::<Result<_, Failure>>()?;
     let reservations = with_reservations(rounds.min(20))?;
+    let traffic = traffic::measure(TRAFFIC_ROUNDS)?;
+    let chain = chain::measure(rounds)?;
     let podnet = Contestant::new(Who::Podnet, Family::V4, "many")?;
     let processes = processes_of(&podnet)?;
     // Last: the pods stay until the sandbox ends.
     let pods = among_pods(podnet, rounds)?;
     let binary = fs::metadata(tools::podnet()?)?.len();
-    Ok(Figures { single, burst, pods, reservations, rss_kib, binary, processes })
+    Ok(Figures { single, burst, pods, reservations, chain, traffic, rss_kib, binary, processes })
 }
 
 fn contestants(family: Family, name: &str) -> Result<Vec<Contestant>, Failure> {
@@ -95,9 +110,9 @@ fn once(contestant: &Contestant, name: &str, times: &mut Times) -> Result<(), Fa
     let pod = Pod::create(name)?;
     let add = contestant.add(&pod)?;
     let del = contestant.del(&pod)?;
-    times.add.0.push(add.wall);
-    times.del.0.push(del.wall);
-    times.cpu.0.push(add.cpu + del.cpu);
+    times.add.push(add.wall);
+    times.del.push(del.wall);
+    times.cpu.push(add.cpu + del.cpu);
     Ok(())
 }
 
@@ -130,14 +145,14 @@ fn bursts(all: &[Contestant], rounds: usize) -> Result<BTreeMap<Who, (Samples, S
             let name = |number| format!("{}-burst-{round}{number:04}", contestant.who.title());
             let pods = (0..BURST).map(|number| Pod::create(&name(number))).collect::<Result<Vec<_>, _>>()?;
             let (adds, dels) = walls.entry(contestant.who).or_default();
-            adds.0.push(wall(|| parallel::each(WORKERS, &pods, |pod| contestant.add(pod)))?);
-            dels.0.push(wall(|| parallel::each(WORKERS, &pods, |pod| contestant.del(pod)))?);
+            adds.push(wall(|| parallel::each(WORKERS, &pods, |pod| contestant.add(pod)))?);
+            dels.push(wall(|| parallel::each(WORKERS, &pods, |pod| contestant.del(pod)))?);
         }
     }
     Ok(walls)
 }
 
-fn wall<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Duration, Failure> {
+pub(crate) fn wall<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Duration, Failure> {
     let begin = Instant::now();
     work()?;
     Ok(begin.elapsed())

@@ -5,7 +5,10 @@ use std::time::Duration;
 use podnet_netns_tests::subject::Family;
 
 use crate::contestant::Who;
-use crate::measure::{Figures, Times};
+use crate::measure::{Figures, Samples, Times};
+
+/// Two that are as fast as each other are found to differ by this much, at most, in one run.
+const AS_MUCH: f64 = 1.05;
 
 /// One promised figure.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub(crate) fn judge(figures: &Figures) -> Vec<Promise> {
     let burst = |who| figures.burst.get(&who).map(|(adds, _)| adds.percentile(50)).unwrap_or_default();
     let together = ratio(burst(Who::Podnet), burst(Who::Reference));
     promises.push(Promise::new("60 ADDs by 16 workers, to the reference", together, 1.0 / 3.0, ""));
+    promises.extend(of_chain(figures));
     if let Some((empty, full)) = figures.pods.get(&Who::Podnet) {
         let among = ratio(full.add.percentile(50), empty.add.percentile(50));
         promises.push(Promise::new("ADD with 900 pods present, to ADD on an empty node", among, 1.3, ""));
@@ -69,6 +73,43 @@ fn singly(family: Family, reference: &Times, podnet: &Times, floor: &Times) -> [
             "",
         ),
     ]
+}
+
+/// What is promised of a node whose pods have host ports and limits.
+fn of_chain(figures: &Figures) -> Vec<Promise> {
+    let mut promises = Vec::new();
+    let chain = &figures.chain;
+    if let (Some(reference), Some(podnet)) =
+        (chain.single.get(&Who::Reference), chain.single.get(&Who::Podnet))
+    {
+        let mut promise = |what: &str, pick: fn(&Times) -> &Samples, limit| {
+            let found = ratio(pick(podnet).percentile(50), pick(reference).percentile(50));
+            promises.push(Promise::new(format!("{what}, to the reference (chain)"), found, limit, ""));
+        };
+        promise("ADD", |times| &times.add, 1.0 / 15.0);
+        promise("DEL", |times| &times.del, 1.0 / 4.0);
+        promise("CPU of ADD and DEL", |times| &times.cpu, 1.0 / 10.0);
+    }
+    let burst = |who| chain.burst.get(&who).map(|(adds, _)| adds.percentile(50)).unwrap_or_default();
+    let together = ratio(burst(Who::Podnet), burst(Who::Reference));
+    promises.push(Promise::new("60 ADDs by 16 workers, to the reference (chain)", together, 1.0 / 8.0, ""));
+    let (none, many) = &chain.ports;
+    let among = ratio(many.add.percentile(50), none.add.percentile(50));
+    promises.push(Promise::new("ADD with 1,000 host ports, to ADD on an empty node (chain)", among, 1.2, ""));
+    if let (Some(reference), Some(podnet)) =
+        (figures.traffic.get(&Who::Reference), figures.traffic.get(&Who::Podnet))
+    {
+        let connections = reference.connections() / podnet.connections();
+        promises.push(Promise::new(
+            "connections a second by a host port, the reference's to ours",
+            connections,
+            AS_MUCH,
+            "",
+        ));
+        let bits = reference.bits() / podnet.bits();
+        promises.push(Promise::new("throughput of a host port, the reference's to ours", bits, AS_MUCH, ""));
+    }
+    promises
 }
 
 fn ratio(found: Duration, to: Duration) -> f64 {

@@ -22,7 +22,8 @@ pub(crate) fn markdown(figures: &Figures, promises: &[Promise]) -> Result<String
     )?;
     writeln!(
         text,
-        "`reference` is the chain of the reference plugins 1.9.1, `bridge` and `host-local`. `floor` makes the same"
+        "`reference` is the chain of the reference plugins 1.9.1, `bridge` and `host-local`; in the rows of the\n\
+         chain `portmap` and `bandwidth` too, with a host port and limits in both directions. `floor` makes the same"
     )?;
     writeln!(
         text,
@@ -64,6 +65,35 @@ pub(crate) fn markdown(figures: &Figures, promises: &[Promise]) -> Result<String
         "DEL with 20,000 reservations",
         counted.map(|times| times.map(|(_, many)| &many.del)),
     )?;
+    let chain = &figures.chain;
+    let single = Who::ALL.map(|who| chain.single.get(&who));
+    table_row(&mut text, "ADD, chain", single.map(|times| times.map(|times| &times.add)))?;
+    table_row(&mut text, "DEL, chain", single.map(|times| times.map(|times| &times.del)))?;
+    table_row(&mut text, "CPU of both, chain", single.map(|times| times.map(|times| &times.cpu)))?;
+    let burst = Who::ALL.map(|who| chain.burst.get(&who));
+    table_row(&mut text, "60 ADDs by 16 workers, chain", burst.map(|samples| samples.map(|(adds, _)| adds)))?;
+    table_row(&mut text, "60 DELs by 16 workers, chain", burst.map(|samples| samples.map(|(_, dels)| dels)))?;
+    let (none, many) = &chain.ports;
+    for (title, times) in [("no", none), ("1,000", many)] {
+        table_row(
+            &mut text,
+            &format!("ADD among {title} host ports, chain"),
+            [None, Some(&times.add), None],
+        )?;
+        table_row(
+            &mut text,
+            &format!("DEL among {title} host ports, chain"),
+            [None, Some(&times.del), None],
+        )?;
+    }
+    writeln!(
+        text,
+        "\n## Through a host port, from another node: the best of several rounds\n\n| | connections a second | Gbit/s |\n|---|---:|---:|"
+    )?;
+    for (who, traffic) in &figures.traffic {
+        let (connections, gigabits) = (traffic.connections(), traffic.bits() / 1e9);
+        writeln!(text, "| {} | {connections:.0} | {gigabits:.2} |", who.title())?;
+    }
     write!(text, "\nPeak resident set:")?;
     for (who, kib) in &figures.rss_kib {
         write!(text, " {} {kib} KiB;", who.title())?;

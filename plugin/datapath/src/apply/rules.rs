@@ -26,7 +26,7 @@ pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(
 }
 
 fn add_own(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
-    let rules = wanted.rules();
+    let rules = wanted.rules(Some(&pair.host_name));
     if rules.is_empty() {
         return Ok(());
     }

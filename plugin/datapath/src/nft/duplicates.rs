@@ -18,15 +18,12 @@ use ipnet::IpNet;
 use super::{
     NftError,
     expression::{Expressions, Verdict},
-    layout::SCHEMA,
+    layout::{FRAMES, SCHEMA},
     reading,
-    table::{self, BRIDGE, Hook, Rule, Table},
+    table::{self, Hook, Rule},
     transaction,
 };
 use crate::{LinkName, LinkPrefix, MacAddr, netlink::Socket};
-
-/// The table that holds everything of podnet's that sees Ethernet frames.
-const TABLE: Table = Table { family: BRIDGE, name: "podnet" };
 
 /// `NF_BR_LOCAL_OUT`, at the priority that `nft` calls `filter` (`NF_BR_PRI_FILTER_BRIDGED`).
 const OUTPUT: Hook = Hook { kind: "filter", number: 3, priority: -200 };
@@ -50,14 +47,14 @@ impl Duplicates<'_> {
         }
         let chain = self.chain();
         let mut changes =
-            vec![TABLE.ensure(SCHEMA), TABLE.ensure_chain(&chain, Some(OUTPUT)), TABLE.flush(&chain)];
-        changes.extend(self.rules().iter().map(|rule| TABLE.append(&chain, rule)));
+            vec![FRAMES.ensure(SCHEMA), FRAMES.ensure_chain(&chain, Some(OUTPUT)), FRAMES.flush(&chain)];
+        changes.extend(self.rules().iter().map(|rule| FRAMES.append(&chain, rule)));
         transaction::commit(socket, None, changes).map_err(NftError::changing)
     }
 
     /// Whether they are dropped.
     pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
-        let found = reading::read(socket, &TABLE.rules(&self.chain()))?;
+        let found = reading::read(socket, &FRAMES.rules(&self.chain()))?;
         let wanted = self.rules();
         Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
     }

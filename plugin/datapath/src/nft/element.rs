@@ -3,7 +3,7 @@
 use super::{
     attribute::{Writer, attributes, find},
     comment,
-    expression::{DATA_VALUE, LIST_ELEMENT, Verdict, jump_target},
+    expression::{DATA_VALUE, LIST_ELEMENT, Verdict, read_verdict},
 };
 
 // `enum nft_set_elem_list_attributes` and `enum nft_set_elem_attributes`.
@@ -26,9 +26,15 @@ pub(super) struct Element {
 /// What a key leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// A jump to the chain of this name; empty where the verdict is another one.
+    /// A jump to the chain of this name.
     Jump(String),
-    /// Data, in the form of a key.
+    /// Back to the calling chain.
+    Return,
+    /// The packet goes through, as far as the base chain goes.
+    Accept,
+    /// The packet is taken away.
+    Drop,
+    /// Data, in the form of a key; empty where it is no verdict of ours either.
     Data(Vec<u8>),
 }
 
@@ -37,6 +43,9 @@ impl Element {
         write_key(element, &self.key);
         element.nested(DATA, |data| match &self.value {
             Value::Jump(chain) => Verdict::Jump(chain).write(data),
+            Value::Return => Verdict::Return.write(data),
+            Value::Accept => Verdict::Accept.write(data),
+            Value::Drop => Verdict::Drop.write(data),
             Value::Data(bytes) => data.bytes(DATA_VALUE, bytes),
         });
         element.bytes(USERDATA, &comment::encode(&self.comment));
@@ -52,7 +61,7 @@ impl Element {
         let comment = find(element, USERDATA).and_then(comment::decode);
         Some(Self {
             key: find(find(element, KEY)?, DATA_VALUE)?.to_vec(),
-            value: find(element, DATA).map_or_else(|| Value::Jump(String::new()), Value::read),
+            value: find(element, DATA).map_or(Value::Data(Vec::new()), Value::read),
             comment: comment.unwrap_or_default().to_owned(),
         })
     }
@@ -60,9 +69,12 @@ impl Element {
 
 impl Value {
     fn read(data: &[u8]) -> Self {
-        match find(data, DATA_VALUE) {
-            Some(bytes) => Self::Data(bytes.to_vec()),
-            None => Self::Jump(jump_target(data).unwrap_or_default().to_owned()),
+        match read_verdict(data) {
+            Some(Verdict::Jump(chain) | Verdict::Goto(chain)) => Self::Jump(chain.to_owned()),
+            Some(Verdict::Return) => Self::Return,
+            Some(Verdict::Accept) => Self::Accept,
+            Some(Verdict::Drop) => Self::Drop,
+            None => Self::Data(find(data, DATA_VALUE).unwrap_or_default().to_vec()),
         }
     }
 }
@@ -98,8 +110,9 @@ mod tests {
     fn any_element() -> impl Strategy<Value = Element> {
         let jump = "[a-z][a-z0-9_.-]{0,40}".prop_map(Value::Jump);
         let data = prop::collection::vec(any::<u8>(), 1..64).prop_map(Value::Data);
+        let plain = prop_oneof![Just(Value::Return), Just(Value::Accept), Just(Value::Drop)];
         let key = prop::collection::vec(any::<u8>(), 1..64);
-        (key, prop_oneof![jump, data], "[ -~]{0,128}").prop_map(|(key, value, comment)| Element {
+        (key, prop_oneof![jump, plain, data], "[ -~]{0,128}").prop_map(|(key, value, comment)| Element {
             key,
             value,
             comment,

@@ -19,10 +19,10 @@ pub enum NftError {
     },
     /// The table is there with a layout that this program does not know: another version of podnet, another
     /// program or a person made it. Nothing in it was changed.
-    #[error("table inet {table} has the layout {found:?}, not {wanted:?}: another version made it")]
+    #[error("nftables table {table} has the layout {found:?}, not {wanted:?}: another version made it")]
     Layout {
-        /// The table's name.
-        table: &'static str,
+        /// The table's family and name.
+        table: String,
         /// The table's comment; empty where it has none.
         found: String,
         /// The comment of a table that this program makes.

@@ -24,7 +24,15 @@ const VERDICT_REGISTER: u32 = 0;
 
 const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_NEQ: u32 = 1;
+const NFT_META_IIFNAME: u32 = 6;
 const NFT_META_L4PROTO: u32 = 16;
+const NFT_PAYLOAD_LL_HEADER: u32 = 0;
+const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
+
+/// Where a frame has the address that it comes from, and its length (IEEE 802.3).
+const ETHERNET_SOURCE: (u32, usize) = (6, 6);
+/// Where TCP, UDP and SCTP have the port that a packet goes to, and its length.
+const DESTINATION_PORT: (u32, usize) = (2, 2);
 
 /// `NFTA_LIST_ELEM`: an element of any list.
 pub(super) const LIST_ELEMENT: u16 = 1;
@@ -32,8 +40,13 @@ pub(super) const LIST_ELEMENT: u16 = 1;
 pub(super) const DATA_VALUE: u16 = 1;
 /// `NFTA_DATA_VERDICT`.
 const DATA_VERDICT: u16 = 2;
+/// `NFTA_VERDICT_CODE`.
+const VERDICT_CODE: u16 = 1;
 /// `NFTA_VERDICT_CHAIN`.
 const VERDICT_CHAIN: u16 = 2;
+const NFT_RETURN: i32 = -5;
+const NF_DROP: i32 = 0;
+const NF_ACCEPT: i32 = 1;
 
 /// What is to happen with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,24 +59,24 @@ pub(super) enum Verdict<'a> {
     Return,
     /// Take the packet away.
     Drop,
+    /// Let the packet through, as far as this base chain goes.
+    Accept,
 }
 
 impl Verdict<'_> {
     /// Writes the verdict as data (`enum nft_verdict_attributes`).
     pub(super) fn write(self, data: &mut Writer) {
-        const CODE: u16 = 1;
         const NFT_JUMP: i32 = -3;
         const NFT_GOTO: i32 = -4;
-        const NFT_RETURN: i32 = -5;
-        const NF_DROP: i32 = 0;
         let code = match self {
             Self::Jump(_) => NFT_JUMP,
             Self::Goto(_) => NFT_GOTO,
             Self::Return => NFT_RETURN,
             Self::Drop => NF_DROP,
+            Self::Accept => NF_ACCEPT,
         };
         data.nested(DATA_VERDICT, |verdict| {
-            verdict.number(CODE, code.cast_unsigned());
+            verdict.number(VERDICT_CODE, code.cast_unsigned());
             if let Self::Jump(chain) | Self::Goto(chain) = self {
                 verdict.text(VERDICT_CHAIN, chain);
             }
@@ -71,9 +84,19 @@ impl Verdict<'_> {
     }
 }
 
-/// The chain that a jump in `data` (the value of a data attribute) leads to.
-pub(super) fn jump_target(data: &[u8]) -> Option<&str> {
-    find(find(data, DATA_VERDICT)?, VERDICT_CHAIN).and_then(text)
+/// The verdict in `data`, the value of a data attribute; none of other kinds than ours, and no `goto`.
+pub(super) fn read_verdict(data: &[u8]) -> Option<Verdict<'_>> {
+    let verdict = find(data, DATA_VERDICT)?;
+    if let Some(chain) = find(verdict, VERDICT_CHAIN).and_then(text) {
+        return Some(Verdict::Jump(chain));
+    }
+    let code = find(verdict, VERDICT_CODE)?.try_into().ok().map(i32::from_be_bytes)?;
+    match code {
+        NFT_RETURN => Some(Verdict::Return),
+        NF_DROP => Some(Verdict::Drop),
+        NF_ACCEPT => Some(Verdict::Accept),
+        _ => None,
+    }
 }
 
 /// An IP address of the packet.
@@ -86,7 +109,7 @@ pub(super) enum Field {
 }
 
 /// The version of IP that a map, a rule or an address is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum IpVersion {
     /// IPv4.
     V4,
@@ -127,6 +150,28 @@ impl IpVersion {
     }
 }
 
+/// What a frame carries (`include/uapi/linux/if_ether.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Ethertype {
+    /// IPv4.
+    Ipv4 = 0x0800,
+    /// Address resolution.
+    Arp = 0x0806,
+    /// IPv6.
+    Ipv6 = 0x86dd,
+}
+
+impl Ethertype {
+    /// That of a version of IP.
+    pub(super) fn of(version: IpVersion) -> Self {
+        match version {
+            IpVersion::V4 => Self::Ipv4,
+            IpVersion::V6 => Self::Ipv6,
+        }
+    }
+}
+
 /// The expressions of one rule, in order; each method appends.
 #[derive(Debug, Default)]
 pub(super) struct Expressions {
@@ -157,20 +202,14 @@ impl Expressions {
 
     /// Go on only with what came in by this link.
     pub(super) fn came_in_by(mut self, link: &LinkName) -> Self {
-        const NFT_META_IIFNAME: u32 = 6;
-        const IFNAMSIZ: usize = 16;
-        let mut name = link.as_str().as_bytes().to_vec();
-        name.resize(IFNAMSIZ, 0);
         self.load_meta(REGISTER, NFT_META_IIFNAME);
-        self.equals(&name);
+        self.equals(&key::padded(link));
         self
     }
 
     /// Go on only with a frame from this Ethernet address.
     pub(super) fn sent_from(mut self, mac: MacAddr) -> Self {
-        const NFT_PAYLOAD_LL_HEADER: u32 = 0;
-        const SOURCE: (u32, usize) = (6, 6);
-        self.load_payload(REGISTER, NFT_PAYLOAD_LL_HEADER, SOURCE);
+        self.load_payload(REGISTER, NFT_PAYLOAD_LL_HEADER, ETHERNET_SOURCE);
         self.equals(&mac.bytes());
         self
     }
@@ -184,14 +223,46 @@ impl Expressions {
     }
 
     /// Go on only with a frame whose IP source is inside `net`; for tables of the family `bridge`.
-    pub(super) fn frame_source_in(mut self, net: IpNet) -> Self {
+    pub(super) fn frame_source_in(self, net: IpNet) -> Self {
+        let mut of_version = self.of_ethertype(Ethertype::of(IpVersion::of(net.addr())));
+        of_version.compare_address(NFT_CMP_EQ, Field::Source, net);
+        of_version
+    }
+
+    /// Go on only with a frame that carries this.
+    pub(super) fn of_ethertype(mut self, ethertype: Ethertype) -> Self {
         const NFT_META_PROTOCOL: u32 = 1;
-        const ETH_P_IP: u16 = 0x0800;
-        const ETH_P_IPV6: u16 = 0x86dd;
-        let ethertype = if net.addr().is_ipv4() { ETH_P_IP } else { ETH_P_IPV6 };
         self.load_meta(REGISTER, NFT_META_PROTOCOL);
-        self.equals(&ethertype.to_be_bytes());
-        self.compare_address(NFT_CMP_EQ, Field::Source, net);
+        self.equals(&(ethertype as u16).to_be_bytes());
+        self
+    }
+
+    /// Go on only with an `ICMPv6` message of this type (RFC 4443 section 2.1).
+    pub(super) fn of_icmpv6(mut self, kind: u8) -> Self {
+        const IPPROTO_ICMPV6: u8 = 58;
+        const TYPE: (u32, usize) = (0, 1);
+        self.load_meta(REGISTER, NFT_META_L4PROTO);
+        self.equals(&[IPPROTO_ICMPV6]);
+        self.load_payload(REGISTER, NFT_PAYLOAD_TRANSPORT_HEADER, TYPE);
+        self.equals(&[kind]);
+        self
+    }
+
+    /// Go on only with what goes to this port, of a packet known to be TCP, UDP or SCTP.
+    pub(super) fn destination_port_is(mut self, port: u16) -> Self {
+        self.load_payload(REGISTER, NFT_PAYLOAD_TRANSPORT_HEADER, DESTINATION_PORT);
+        self.equals(&port.to_be_bytes());
+        self
+    }
+
+    /// Count what comes so far.
+    pub(super) fn count(mut self) -> Self {
+        const BYTES: u16 = 1;
+        const PACKETS: u16 = 2;
+        self.expression("counter", |counter| {
+            counter.bytes(BYTES, &[0; 8]);
+            counter.bytes(PACKETS, &[0; 8]);
+        });
         self
     }
 

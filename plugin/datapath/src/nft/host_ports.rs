@@ -47,7 +47,7 @@ use super::{
     element::{Element, Value},
     expression::{Expressions, IpVersion, Verdict, address},
     key::{KeyWriter, Part},
-    layout::Chain,
+    layout::{Chain, TABLE},
     subnet_chain_name,
     table::{Hook, Map, Rule},
 };
@@ -58,18 +58,20 @@ const VALUE6: &[Part] = &[Part::Destination(IpVersion::V6), Part::Port];
 
 /// Ports of all addresses of the node.
 const PORTS: [Map; 2] = [
-    Map { name: "hostports4", key: &[Part::Protocol, Part::Port], value: Some(VALUE4) },
-    Map { name: "hostports6", key: &[Part::Protocol, Part::Port], value: Some(VALUE6) },
+    Map { table: TABLE, name: "hostports4", key: &[Part::Protocol, Part::Port], value: Some(VALUE4) },
+    Map { table: TABLE, name: "hostports6", key: &[Part::Protocol, Part::Port], value: Some(VALUE6) },
 ];
 
 /// Ports of one address of the node.
 const ADDRESS_PORTS: [Map; 2] = [
     Map {
+        table: TABLE,
         name: "hostips4",
         key: &[Part::Destination(IpVersion::V4), Part::Protocol, Part::Port],
         value: Some(VALUE4),
     },
     Map {
+        table: TABLE,
         name: "hostips6",
         key: &[Part::Destination(IpVersion::V6), Part::Protocol, Part::Port],
         value: Some(VALUE6),
@@ -79,11 +81,13 @@ const ADDRESS_PORTS: [Map; 2] = [
 /// Pods' ports whose answers need help to come back.
 const HAIRPIN: [Map; 2] = [
     Map {
+        table: TABLE,
         name: "hairpin4",
         key: &[Part::Destination(IpVersion::V4), Part::Protocol, Part::Port, Part::OriginalPort],
         value: None,
     },
     Map {
+        table: TABLE,
         name: "hairpin6",
         key: &[Part::Destination(IpVersion::V6), Part::Protocol, Part::Port, Part::OriginalPort],
         value: None,
@@ -192,7 +196,7 @@ impl std::fmt::Display for NodePort {
 
 /// The chains that host ports need; `subnets` are those of the pods whose answers need help.
 pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
-    let base = |name: &str, hook, rules| Chain { name: name.to_owned(), hook, rules };
+    let base = |name: &str, hook, rules| Chain { table: TABLE, name: name.to_owned(), hook, rules };
     let to_the_node = || {
         let expressions = Expressions::default().destination_is_local().verdict(Verdict::Jump(LOOK_UP));
         vec![Rule { comment: "to the node".into(), expressions }]
@@ -205,6 +209,7 @@ pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<
         base("loopback", Some(RAW), loopback_rules().into()),
     ];
     let of_subnets = subnets.into_iter().map(|subnet| Chain {
+        table: TABLE,
         name: chain_name(subnet),
         hook: None,
         rules: hairpin_rules(subnet),

@@ -6,13 +6,34 @@
 use std::net::IpAddr;
 
 use super::expression::{IpVersion, octets};
+use crate::{LinkName, MacAddr};
 
 /// Bytes of the smallest register.
 const REGISTER_WIDTH: usize = 4;
 
+/// Bytes of a link's name in the kernel (`include/uapi/linux/if.h`).
+const IFNAMSIZ: usize = 16;
+
+/// A link's name as the kernel compares it.
+pub(super) fn padded(name: &LinkName) -> Vec<u8> {
+    let mut bytes = name.as_str().as_bytes().to_vec();
+    bytes.resize(IFNAMSIZ, 0);
+    bytes
+}
+
 /// One field of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Part {
+    /// The name of the link that the packet came in by.
+    Link,
+    /// The Ethernet address that the frame comes from.
+    Station,
+    /// The Ethernet address that an ARP message says its sender has (RFC 826, `ar$sha`).
+    ArpStation,
+    /// The IPv4 address that an ARP message says its sender has (`ar$spa`).
+    ArpSource,
+    /// The address that a neighbour advertisement is about (RFC 4861 section 4.4).
+    Advertised,
     /// Where the packet comes from.
     Source(IpVersion),
     /// Where the packet goes.
@@ -29,16 +50,24 @@ impl Part {
     /// Bytes in a key, padding included.
     pub(super) const fn width(self) -> usize {
         match self {
+            Self::Link => IFNAMSIZ,
+            // Six bytes, in whole registers.
+            Self::Station | Self::ArpStation => 2 * REGISTER_WIDTH,
+            Self::ArpSource => IpVersion::V4.width(),
+            Self::Advertised => IpVersion::V6.width(),
             Self::Source(version) | Self::Destination(version) => version.width(),
             Self::Protocol | Self::Port | Self::OriginalPort => REGISTER_WIDTH,
         }
     }
 
-    /// The number that `nft` knows the type by: `ipv4_addr`, `ipv6_addr`, `inet_proto`, `inet_service`.
+    /// The number that `nft` knows the type by: `ifname`, `ether_addr`, `ipv4_addr`, `ipv6_addr`, `inet_proto`,
+    /// `inet_service`.
     const fn kind(self) -> u32 {
         match self {
-            Self::Source(IpVersion::V4) | Self::Destination(IpVersion::V4) => 7,
-            Self::Source(IpVersion::V6) | Self::Destination(IpVersion::V6) => 8,
+            Self::Link => 41,
+            Self::Station | Self::ArpStation => 9,
+            Self::Source(IpVersion::V4) | Self::Destination(IpVersion::V4) | Self::ArpSource => 7,
+            Self::Source(IpVersion::V6) | Self::Destination(IpVersion::V6) | Self::Advertised => 8,
             Self::Protocol => 12,
             Self::Port | Self::OriginalPort => 13,
         }
@@ -73,6 +102,19 @@ pub(super) fn register(offset: usize) -> u32 {
 pub(super) struct KeyWriter(Vec<u8>);
 
 impl KeyWriter {
+    /// A link's name.
+    pub(super) fn link(mut self, name: &LinkName) -> Self {
+        self.0.extend(padded(name));
+        self
+    }
+
+    /// An Ethernet address.
+    pub(super) fn station(mut self, mac: MacAddr) -> Self {
+        self.0.extend(mac.bytes());
+        self.0.extend([0; 2]);
+        self
+    }
+
     /// An address.
     pub(super) fn address(mut self, address: IpAddr) -> Self {
         self.0.extend(octets(address));

@@ -20,15 +20,15 @@ use super::{
     element::{Element, Value},
     expression::{Expressions, IpVersion, Verdict},
     key::{KeyWriter, Part},
-    layout::Chain,
+    layout::{Chain, TABLE},
     subnet_chain_name,
     table::{Hook, Map, Rule},
 };
 
 /// The masqueraded pods' addresses.
 pub(super) const MAPS: [Map; 2] = [
-    Map { name: "masq4", key: &[Part::Source(IpVersion::V4)], value: None },
-    Map { name: "masq6", key: &[Part::Source(IpVersion::V6)], value: None },
+    Map { table: TABLE, name: "masq4", key: &[Part::Source(IpVersion::V4)], value: None },
+    Map { table: TABLE, name: "masq6", key: &[Part::Source(IpVersion::V6)], value: None },
 ];
 
 /// `NF_INET_POST_ROUTING`, at the priority that `nft` calls `srcnat` (`NF_IP_PRI_NAT_SRC`).
@@ -58,9 +58,14 @@ pub(super) fn element(address: IpNet, comment: &str) -> (Map, Element) {
 
 /// The chains that pods of these subnets need.
 pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
-    let base =
-        Chain { name: "postrouting".to_owned(), hook: Some(SOURCE_NAT), rules: postrouting_rules().into() };
+    let base = Chain {
+        table: TABLE,
+        name: "postrouting".to_owned(),
+        hook: Some(SOURCE_NAT),
+        rules: postrouting_rules().into(),
+    };
     let of_subnets = subnets.into_iter().map(|subnet| Chain {
+        table: TABLE,
         name: chain_name(subnet),
         hook: None,
         rules: subnet_rules(subnet).into(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rules ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
-//!   ├─ masquerade, services, host_ports: which maps, chains and elements
+//!   ├─ masquerade, services, host_ports, guard: which maps, chains and elements
 //! ```
 //!
 //! - `table` has the messages about a table and its chains, rules, maps and elements; `expression` the
@@ -10,7 +10,7 @@
 //!   They are pure, and know nothing of what podnet uses them for.
 //! - `transaction` sends them: all take effect together or none does.
 //! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
-//!   of the node that lead to a pod) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
+//!   of the node that lead to a pod) and `guard` (what a pod is kept from) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
 //! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`. `reference_masquerade` and
 //! `sender_check` are the reference plugins' rules, in their tables.
@@ -27,6 +27,7 @@ mod element;
 mod error;
 mod expression;
 mod finding;
+mod guard;
 mod host_ports;
 mod key;
 mod layout;
@@ -52,7 +53,7 @@ pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
 pub use reading::has_foreign_chain;
-pub use rules::{PodRules, owners, remove_all};
+pub use rules::{PodRules, Uses, owners, remove_all};
 pub(crate) use rules::{Removed, remove};
 
 /// A socket to look for rules by; `None` where the kernel has no netfilter that could hold any.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{
     NftError,
     element::Element,
-    layout::{Chain, SCHEMA, TABLE},
+    layout::{Chain, SCHEMA},
     message,
     table::{self, Map, Table},
 };
@@ -23,9 +23,9 @@ const FEW: usize = 16;
 /// Whether all these chains are there.
 pub(super) fn has_chains(
     socket: &mut Socket,
-    names: impl IntoIterator<Item = impl AsRef<str>>,
+    chains: impl IntoIterator<Item = (Table, String)>,
 ) -> Result<bool, NftError> {
-    let requests: Vec<_> = names.into_iter().map(|name| TABLE.get_chain(name.as_ref())).collect();
+    let requests: Vec<_> = chains.into_iter().map(|(table, name)| table.get_chain(&name)).collect();
     match socket.batch(&requests) {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
@@ -58,31 +58,31 @@ pub(super) fn elements(socket: &mut Socket, map: Map, keys: &[&[u8]]) -> Result<
     }
     let mut elements = Vec::new();
     for key in keys {
-        elements.extend(elements_in_answer(socket, &TABLE.element(map, key))?);
+        elements.extend(elements_in_answer(socket, &map.table.element(map, key))?);
     }
     Ok(elements)
 }
 
 /// All elements of a map.
 pub(super) fn all_elements(socket: &mut Socket, map: Map) -> Result<Vec<Element>, NftError> {
-    elements_in_answer(socket, &TABLE.all_elements(map))
+    elements_in_answer(socket, &map.table.all_elements(map))
 }
 
 /// Whether the chain has its rules, in their order, and no other. A rule is known by its comment, which `nft`
 /// does not keep when it replaces a rule.
 pub(super) fn has_rules(socket: &mut Socket, chain: &Chain) -> Result<bool, NftError> {
-    let found = read(socket, &TABLE.rules(&chain.name))?;
+    let found = read(socket, &chain.table.rules(&chain.name))?;
     let wanted = chain.rules.iter().map(|rule| Some(&*rule.comment));
     Ok(found.iter().map(table::rule_comment).eq(wanted))
 }
 
 /// Fails if the table is there and is not of this program's layout.
-pub(super) fn refuse_other_layout(socket: &mut Socket) -> Result<(), NftError> {
-    let found = read(socket, &TABLE.get())?;
+pub(super) fn refuse_other_layout(socket: &mut Socket, table: Table) -> Result<(), NftError> {
+    let found = read(socket, &table.get())?;
     match found.first().map(table::table_comment) {
         None | Some(Some(SCHEMA)) => Ok(()),
         Some(comment) => Err(NftError::Layout {
-            table: TABLE.name,
+            table: table.to_string(),
             found: comment.unwrap_or_default().to_owned(),
             wanted: SCHEMA,
         }),

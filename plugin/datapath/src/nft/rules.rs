@@ -1,4 +1,4 @@
-//! A pod's rules: its elements in the maps of the table `inet podnet`.
+//! A pod's rules: its elements in the maps of the table `inet podnet`, and of `bridge podnet`.
 //!
 //! - A pod is a handful of elements. [`PodRules::add`] looks whether the chains that they need are there and adds
 //!   the elements in one transaction. Only if something is missing (the first pod of the node or of a subnet, a
@@ -25,11 +25,17 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 
 use super::{
-    NftError, PortTaken, RuleDifference, element::Element, host_ports, host_ports::NodePort, layout::Chain,
-    layout::TABLE, masquerade, reading, services, table::Map, transaction,
+    NftError, PortTaken, RuleDifference,
+    element::Element,
+    guard,
+    host_ports::{self, NodePort},
+    layout::{Chain, FRAMES, TABLE},
+    masquerade, reading, services,
+    table::{Map, Table},
+    transaction,
 };
 use crate::{
-    HostPorts, Label, Owner, OwnerId, Transport,
+    Guard, HostPorts, Label, Owner, OwnerId, Station, Transport,
     netlink::{NetlinkError, Request, Socket},
 };
 
@@ -49,8 +55,29 @@ pub struct PodRules {
     has_ports: bool,
     /// The subnets of the addresses that answer through the bridge's.
     hairpin: BTreeSet<IpNet>,
+    /// Whether the pod is kept from a service of the node's.
+    is_blocked: bool,
+    /// The table in which the pod is held to its addresses.
+    senders: Option<Table>,
     /// In the order in which they were asked for, each key once.
     elements: Vec<(Map, Element)>,
+}
+
+/// What the rules of a pod are for.
+#[derive(Debug, Clone, Copy)]
+pub struct Uses<'a> {
+    /// The pod's addresses, each with its subnet's prefix length.
+    pub addresses: &'a [IpNet],
+    /// Those of them that leave the subnet with the node's address.
+    pub masqueraded: &'a [IpNet],
+    /// Those of them that get the bridge's address where they are translated into their subnet.
+    pub unfiltered: &'a [IpNet],
+    /// The node's ports that lead to the pod.
+    pub host_ports: &'a HostPorts,
+    /// What the pod is kept from doing.
+    pub guard: Guard,
+    /// Where what the pod sends comes in; `None`: it is not held to its addresses.
+    pub station: Option<&'a Station>,
 }
 
 /// What [`remove`] removed.
@@ -63,19 +90,22 @@ pub(crate) struct Removed {
 }
 
 impl PodRules {
-    /// The rules of `owner`: what comes from `masqueraded`, each with its subnet's prefix length, leaves the
-    /// subnet with the node's address; what is translated from `unfiltered` into its subnet gets the bridge's;
-    /// `host_ports` lead to the pod.
-    pub fn new(owner: &Owner, masqueraded: &[IpNet], unfiltered: &[IpNet], host_ports: &HostPorts) -> Self {
+    /// The rules of `owner`.
+    pub fn new(owner: &Owner, uses: &Uses<'_>) -> Self {
+        let Uses { addresses, masqueraded, unfiltered, host_ports, guard, station } = *uses;
         let alias = owner.alias();
         let ports = &host_ports.ports;
         let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, &alias));
         let of_services = unfiltered.iter().map(|address| services::element(*address, &alias));
         let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, host_ports.snat, &alias));
+        let blocks = guard::blocks(guard, addresses, &alias);
+        let is_blocked = !blocks.is_empty();
+        let senders = station.map(|station| guard::senders(station, addresses, &alias)).unwrap_or_default();
         let mut seen = BTreeSet::new();
-        let mut elements: Vec<_> = of_addresses.chain(of_services).chain(of_ports).collect();
+        let of_pod = of_addresses.chain(of_services).chain(of_ports);
+        let mut elements: Vec<_> = of_pod.chain(blocks).chain(senders).collect();
         // One port of two addresses of the node has one way back.
-        elements.retain(|(map, element)| seen.insert((map.name, element.key.clone())));
+        elements.retain(|(map, element)| seen.insert((map.table.family, map.name, element.key.clone())));
         let hairpin = ports.iter().filter(|_| host_ports.snat).map(|port| port.pod.trunc()).collect();
         Self {
             id: owner.id(),
@@ -83,9 +113,25 @@ impl PodRules {
             unfiltered: unfiltered.iter().map(IpNet::trunc).collect(),
             has_ports: !ports.is_empty(),
             hairpin,
+            is_blocked,
+            senders: station.map(guard::table),
             elements,
             alias,
         }
+    }
+
+    /// No rules.
+    pub fn none(owner: &Owner) -> Self {
+        let no_ports = HostPorts::default();
+        let uses = Uses {
+            addresses: &[],
+            masqueraded: &[],
+            unfiltered: &[],
+            host_ports: &no_ports,
+            guard: Guard::default(),
+            station: None,
+        };
+        Self::new(owner, &uses)
     }
 
     /// Whether there are none.
@@ -126,19 +172,19 @@ impl PodRules {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        reading::refuse_other_layout(socket)?;
+        self.refuse_other_layouts(socket)?;
         let mut differences = Vec::new();
         for chain in self.chains() {
             if !reading::has_rules(socket, &chain)? {
-                let object = format!("nftables chain {} of table inet {}", chain.name, TABLE.name);
+                let object = format!("nftables chain {} of table {}", chain.name, chain.table);
                 differences.push(RuleDifference { object, found: "other rules or none".to_owned() });
             }
         }
         let present = self.present(socket)?;
         let found: HashMap<_, _> =
-            present.iter().map(|(map, element)| ((map.name, &*element.key), element)).collect();
+            present.iter().map(|(map, element)| ((*map, &*element.key), element)).collect();
         for (map, wanted) in &self.elements {
-            let text = match found.get(&(map.name, &*wanted.key)) {
+            let text = match found.get(&(*map, &*wanted.key)) {
                 Some(element) if *element == wanted => continue,
                 Some(element) => format!("an element of {:?} or to another place", element.comment),
                 None => "missing".to_owned(),
@@ -155,12 +201,15 @@ impl PodRules {
     }
 
     /// Chains that are there if everything is that the elements need: each comes in a transaction with the rest.
-    fn witnesses(&self) -> Vec<String> {
+    fn witnesses(&self) -> Vec<(Table, String)> {
         let masqueraded = self.masqueraded.iter().map(|subnet| masquerade::chain_name(*subnet));
         let unfiltered = self.unfiltered.iter().map(|subnet| services::chain_name(*subnet));
         let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
         let hairpin = self.hairpin.iter().map(|subnet| host_ports::chain_name(*subnet));
-        masqueraded.chain(unfiltered).chain(ports).chain(hairpin).collect()
+        let blocked = self.is_blocked.then(|| guard::BLOCKED.to_owned());
+        let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(blocked);
+        let senders = self.senders.map(|table| (table, guard::ANTI_SPOOFING.to_owned()));
+        inet.map(|name| (TABLE, name)).chain(senders).collect()
     }
 
     fn chains(&self) -> Vec<Chain> {
@@ -174,6 +223,12 @@ impl PodRules {
         if self.has_ports {
             chains.extend(host_ports::chains(self.hairpin.iter().copied()));
         }
+        if self.is_blocked {
+            chains.push(guard::block_chain());
+        }
+        if let Some(table) = self.senders {
+            chains.extend(guard::sender_chains(table));
+        }
         chains
     }
 
@@ -181,14 +236,32 @@ impl PodRules {
         let masqueraded = masquerade::MAPS.into_iter().filter(|_| !self.masqueraded.is_empty());
         let unfiltered = services::MAPS.into_iter().filter(|_| !self.unfiltered.is_empty());
         let ports = host_ports::MAPS.into_iter().filter(|_| self.has_ports);
-        masqueraded.chain(unfiltered).chain(ports)
+        let blocked = guard::BLOCK_MAPS.into_iter().filter(|_| self.is_blocked);
+        let senders = self.senders.into_iter().flat_map(guard::sender_maps_of);
+        masqueraded.chain(unfiltered).chain(ports).chain(blocked).chain(senders)
+    }
+
+    /// The tables that the elements are in.
+    fn tables(&self) -> Vec<Table> {
+        let mut tables: Vec<Table> = Vec::new();
+        for (map, _) in &self.elements {
+            if !tables.contains(&map.table) {
+                tables.push(map.table);
+            }
+        }
+        tables
+    }
+
+    fn refuse_other_layouts(&self, socket: &mut Socket) -> Result<(), NftError> {
+        self.tables().into_iter().try_for_each(|table| reading::refuse_other_layout(socket, table))
     }
 
     /// Brings about everything that the elements need, as far as it is not there.
     fn set_up(&self, socket: &mut Socket) -> Result<Vec<Request>, NftError> {
-        reading::refuse_other_layout(socket)?;
-        let mut changes = vec![TABLE.ensure(super::layout::SCHEMA)];
-        changes.extend(self.maps().zip(1..).map(|(map, id)| TABLE.ensure_map(map, id)));
+        self.refuse_other_layouts(socket)?;
+        let mut changes: Vec<Request> =
+            self.tables().into_iter().map(|table| table.ensure(super::layout::SCHEMA)).collect();
+        changes.extend(self.maps().zip(1..).map(|(map, id)| map.table.ensure_map(map, id)));
         for chain in self.chains() {
             if !reading::has_rules(socket, &chain)? {
                 changes.extend(chain.fill());
@@ -200,7 +273,8 @@ impl PodRules {
     fn additions(&self) -> Vec<Request> {
         by_map(&self.elements)
             .flat_map(|(map, elements)| {
-                let chunks = elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| TABLE.add(map, chunk));
+                let chunks =
+                    elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| map.table.add(map, chunk));
                 chunks.collect::<Vec<_>>()
             })
             .collect()
@@ -282,13 +356,15 @@ fn all(socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
 }
 
 fn all_maps() -> impl Iterator<Item = Map> {
-    masquerade::MAPS.into_iter().chain(services::MAPS).chain(host_ports::MAPS)
+    let of_inet = masquerade::MAPS.into_iter().chain(services::MAPS).chain(host_ports::MAPS);
+    let guarded = [TABLE, FRAMES].into_iter().flat_map(guard::sender_maps_of);
+    of_inet.chain(guard::BLOCK_MAPS).chain(guarded)
 }
 
 fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
     let requests = by_map(elements).flat_map(|(map, elements)| {
         let chunks = elements.chunks(ELEMENTS_PER_MESSAGE).map(move |chunk| {
-            TABLE.delete(map, &chunk.iter().map(|element| &*element.key).collect::<Vec<_>>())
+            map.table.delete(map, &chunk.iter().map(|element| &*element.key).collect::<Vec<_>>())
         });
         chunks.collect::<Vec<_>>()
     });
@@ -315,7 +391,7 @@ fn describe(map: Map, key: &[u8]) -> String {
     } else if services::MAPS.contains(&map) {
         services::describe(key)
     } else {
-        host_ports::describe(map, key)
+        guard::describe(map, key).unwrap_or_else(|| host_ports::describe(map, key))
     }
 }
 

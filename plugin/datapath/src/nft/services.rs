@@ -20,15 +20,15 @@ use super::{
     element::{Element, Value},
     expression::{Expressions, IpVersion},
     key::{KeyWriter, Part},
-    layout::Chain,
+    layout::{Chain, TABLE},
     subnet_chain_name,
     table::{Hook, Map, Rule},
 };
 
 /// The addresses of pods whose neighbours' answers would go past the rules.
 pub(super) const MAPS: [Map; 2] = [
-    Map { name: "services4", key: &[Part::Source(IpVersion::V4)], value: None },
-    Map { name: "services6", key: &[Part::Source(IpVersion::V6)], value: None },
+    Map { table: TABLE, name: "services4", key: &[Part::Source(IpVersion::V4)], value: None },
+    Map { table: TABLE, name: "services6", key: &[Part::Source(IpVersion::V6)], value: None },
 ];
 
 /// Before other programs' masquerading and exemptions from it (`NF_IP_PRI_NAT_SRC`, 100).
@@ -53,11 +53,13 @@ pub(super) fn element(address: IpNet, comment: &str) -> (Map, Element) {
 /// The chains that pods of these subnets need.
 pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
     let base = Chain {
+        table: TABLE,
         name: "services-postrouting".to_owned(),
         hook: Some(POSTROUTING),
         rules: postrouting_rules().into(),
     };
     let of_subnets = subnets.into_iter().map(|subnet| Chain {
+        table: TABLE,
         name: chain_name(subnet),
         hook: None,
         rules: vec![Rule {

@@ -6,7 +6,7 @@
 //! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`; attributes are in the order in which `nft` sends
 //! them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
@@ -26,7 +26,7 @@ pub(super) const INET: u8 = 1;
 pub(super) const BRIDGE: u8 = 7;
 
 /// A table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Table {
     /// The protocol family, as netfilter numbers it.
     pub(super) family: u8,
@@ -46,8 +46,10 @@ pub(super) struct Hook {
 }
 
 /// A map: what its keys and its values are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Map {
+    /// Where it is.
+    pub(super) table: Table,
     /// The name, one in its table.
     pub(super) name: &'static str,
     /// The fields of a key.
@@ -79,6 +81,14 @@ impl Hook {
             place.number(HOOK_NUMBER, self.number);
             place.number(HOOK_PRIORITY, self.priority.cast_unsigned());
         });
+    }
+}
+
+impl fmt::Display for Table {
+    /// As `nft` names it: `inet podnet`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = if self.family == BRIDGE { "bridge" } else { "inet" };
+        write!(f, "{family} {}", self.name)
     }
 }
 
@@ -132,6 +142,12 @@ impl Table {
         const DATA_TYPE: u16 = 6;
         const DATA_LENGTH: u16 = 7;
         const ID: u16 = 10;
+        const USERDATA: u16 = 13;
+        // `NFTNL_UDATA_SET_KEYBYTEORDER`, four bytes, `BYTEORDER_HOST_ENDIAN`: else `nft` shows names backwards.
+        const NAMES_FROM_THE_LEFT: [u8; 6] = {
+            let [a, b, c, d] = 1_u32.to_ne_bytes();
+            [0, 4, a, b, c, d]
+        };
         const NFT_SET_MAP: u32 = 8;
         const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
         let what = format!("add map {}", map.name);
@@ -146,6 +162,9 @@ impl Table {
                 set.number(DATA_LENGTH, length(value));
             }
             set.number(ID, id);
+            if map.key == [Part::Link] {
+                set.bytes(USERDATA, &NAMES_FROM_THE_LEFT);
+            }
         })
     }
 

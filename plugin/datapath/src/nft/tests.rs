@@ -14,9 +14,9 @@ use super::{
     table::{self, Map},
 };
 use crate::{
-    HostPort, HostPorts, Owner, Transport,
+    Guard, HostPort, HostPorts, Owner, Transport,
     netlink::{Reply, Request},
-    nft::PodRules,
+    nft::{PodRules, Uses},
 };
 
 /// The recorded messages by name.
@@ -180,7 +180,17 @@ fn without_snat_a_port_has_no_way_back() {
 fn one_port_of_two_addresses_has_one_way_back() {
     let twice = ["192.0.2.1", "192.0.2.2"].map(|ip| port(Transport::Tcp, Some(ip), 80, "10.244.1.5/24", 80));
     let host_ports = HostPorts { ports: twice.into(), snat: true };
-    let rules = PodRules::new(&Owner::new("net", "one", "eth0"), &[], &[], &host_ports);
+    let rules = PodRules::new(
+        &Owner::new("net", "one", "eth0"),
+        &Uses {
+            addresses: &[],
+            masqueraded: &[],
+            unfiltered: &[],
+            host_ports: &host_ports,
+            guard: Guard::default(),
+            station: None,
+        },
+    );
     assert_eq!(rules.len(), 3);
 }
 

@@ -30,6 +30,13 @@ fn list_request(index: u32) -> Request {
     Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))
 }
 
+/// The addresses of all links.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<IpAddr>, NetlinkError> {
+    let get = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let request = Request::route("list the addresses of all links", NLM_F_DUMP, &get);
+    Ok(socket.query(&request)?.iter().filter_map(|reply| Some(parse(&reply.body)?.addr())).collect())
+}
+
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.
 pub(crate) fn add(link: &str, index: u32, address: IpNet) -> Request {
     let what = format!("add address {address} to {link}");

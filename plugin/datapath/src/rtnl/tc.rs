@@ -132,10 +132,13 @@ fn ticks(bucket: TokenBucket) -> u32 {
     u32::try_from(ticks).unwrap_or(u32::MAX)
 }
 
-/// As [`ticks`], by way of whole microseconds.
+/// As [`ticks`], by way of whole microseconds, and without what is beyond 32 bits: a burst that lasts for minutes is a
+/// random one there.
+#[expect(clippy::cast_possible_truncation, reason = "as the reference plugin's conversions do on amd64")]
 fn whole_microseconds(bucket: TokenBucket) -> u32 {
-    let microseconds = u128::from(bucket.burst) * 1_000_000 / u128::from(bucket.rate.max(1));
-    u32::try_from(microseconds * TICKS_A_SECOND / 1_000_000).unwrap_or(u32::MAX)
+    let microseconds = (u64::from(bucket.burst) * 1_000_000 / bucket.rate.max(1)) as u32;
+    // 1 µs is 15.625 ticks.
+    (u64::from(microseconds) * 125 / 8) as u32
 }
 
 /// Takes the discipline off that what leaves by a link goes through.

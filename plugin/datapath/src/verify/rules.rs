@@ -1,8 +1,8 @@
-//! The pod's rules: masquerading and host ports.
+//! The pod's rules: masquerading, host ports, what it is kept from.
 
 use super::{VerifyError, host::HostLink};
 use crate::{
-    Bridge, Masquerade, PodNetwork, Promiscuity,
+    Bridge, LinkName, Masquerade, PodNetwork, Promiscuity,
     difference::Differences,
     netlink::{Protocol, Socket},
     nft::{Duplicates, reference_masquerade, sender_check},
@@ -22,7 +22,8 @@ pub(super) fn verify(
         duplicates(wanted, bridge, differences)?;
     }
     of_reference(wanted, differences)?;
-    let rules = wanted.rules();
+    let host_name = host_end.and_then(|host_end| LinkName::try_from(host_end.link.name.clone()).ok());
+    let rules = wanted.rules(host_name.as_ref());
     if rules.is_empty() {
         return Ok(());
     }

@@ -91,7 +91,7 @@ impl Bridge {
             promiscuous: conf.promisc_mode,
             vlan,
             gateway_link,
-            trunk: in_order(trunk.collect::<Result<_, _>>()?),
+            trunk: in_order(&trunk.collect::<Result<Vec<_>, _>>()?),
             filters_vlans: conf.vlan != 0 || !conf.vlan_trunk.is_empty(),
             preserve_default_vlan: conf.preserve_default_vlan,
             checks_sender: conf.macspoofchk,
@@ -154,7 +154,7 @@ impl Trunk {
 }
 
 /// Each once, the smallest first.
-fn in_order(vlans: Vec<Vec<u16>>) -> Vec<u16> {
+fn in_order(vlans: &[Vec<u16>]) -> Vec<u16> {
     let mut vlans = vlans.concat();
     vlans.sort_unstable();
     vlans.dedup();

@@ -20,7 +20,7 @@ fn planned(bridge: &Bridge, leases: &[Lease]) -> PodNetwork {
 }
 
 fn leases() -> [Lease; 1] {
-    [Lease { address: "10.1.0.5/24".parse().unwrap(), gateway: "10.1.0.1".parse().unwrap() }]
+    [Lease { address: "10.1.0.5/24".parse().unwrap(), gateway: Some("10.1.0.1".parse().unwrap()) }]
 }
 
 #[test]

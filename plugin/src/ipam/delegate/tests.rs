@@ -65,7 +65,7 @@ fn the_plugin_gets_our_bytes_and_its_answer_is_the_grant() {
     let folder = Folder::new(GOOD);
     let grant = folder.plugin(LIMIT).add(&owner()).unwrap();
     assert_eq!(grant.leases[0].address.to_string(), "10.9.0.5/24");
-    assert_eq!(grant.leases[0].gateway.to_string(), "10.9.0.1");
+    assert_eq!(grant.leases[0].gateway.unwrap().to_string(), "10.9.0.1");
     assert_eq!(grant.routes.len(), 1);
     assert_eq!(fs::read(folder.path("stdin")).unwrap(), network(Vec::new()).text);
     assert_eq!(folder.calls(), ["ADD c1 eth0"]);

@@ -1,11 +1,13 @@
 use proptest::prelude::*;
 
+use podnet_datapath::Guard;
+
 use super::*;
 use crate::bandwidth::Bandwidth;
 use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
-    Lease { address: address.parse().unwrap(), gateway: gateway.parse().unwrap() }
+    Lease { address: address.parse().unwrap(), gateway: Some(gateway.parse().unwrap()) }
 }
 
 fn dual() -> [Lease; 2] {
@@ -23,6 +25,7 @@ fn config() -> Kubenet {
         ip_masq: false,
         host_ports: PortMappings::default(),
         bandwidth: Bandwidth::default(),
+        guard: Guard::default(),
         mac: None,
     }
 }

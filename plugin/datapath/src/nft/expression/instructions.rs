@@ -1,12 +1,15 @@
 //! The single instructions, each on one register; the methods of the parent module put them together.
 
 use super::{
-    DATA_VALUE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_CMP_EQ, NFT_META_L4PROTO, REGISTER, width,
+    DATA_VALUE, DESTINATION_PORT, ETHERNET_SOURCE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_CMP_EQ,
+    NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER, REGISTER, width,
 };
 use crate::nft::{
     attribute::Writer,
     key::{self, Part},
 };
+
+const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
 
 impl Expressions {
     pub(super) fn is_version(&mut self, version: IpVersion) {
@@ -17,14 +20,19 @@ impl Expressions {
 
     /// The fields of a key, one behind the other.
     pub(super) fn load_key(&mut self, parts: &[Part]) {
-        const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
         const NFT_CT_PROTO_DST: u32 = 12;
-        // Where TCP, UDP and SCTP have it, and its length.
-        const DESTINATION_PORT: (u32, usize) = (2, 2);
+        const ARP_STATION: (u32, usize) = (8, 6);
+        const ARP_SOURCE: (u32, usize) = (14, 4);
+        const ADVERTISED: (u32, usize) = (8, 16);
         let mut offset = 0;
         for part in parts {
             let register = key::register(offset);
             match part {
+                Part::Link => self.load_meta(register, NFT_META_IIFNAME),
+                Part::Station => self.load_payload(register, NFT_PAYLOAD_LL_HEADER, ETHERNET_SOURCE),
+                Part::ArpStation => self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, ARP_STATION),
+                Part::ArpSource => self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, ARP_SOURCE),
+                Part::Advertised => self.load_payload(register, NFT_PAYLOAD_TRANSPORT_HEADER, ADVERTISED),
                 Part::Source(version) => {
                     self.load_address(register, *version, Field::Source, version.width());
                 }
@@ -41,7 +49,6 @@ impl Expressions {
 
     /// The first `length` bytes of an address field.
     pub(super) fn load_address(&mut self, register: u32, version: IpVersion, field: Field, length: usize) {
-        const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
         self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, (version.offset(field), length));
     }
 
