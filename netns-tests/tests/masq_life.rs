@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use podnet_netns_tests::failure::{Failure, Outcome};
+use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::masq::{Agent, Backend, ConfigMap, Flags};
 use podnet_netns_tests::process::{command, run, tool};
@@ -33,7 +33,11 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(table(
         "masq_life",
         &[Backend::Nft],
-        &[("a_directory_that_appears_later", late_directory), ("exit_codes", exit_codes)],
+        &[
+            ("a_directory_that_appears_later", late_directory),
+            ("exit_codes", exit_codes),
+            ("the_shipped_files_are_used", shipped_files),
+        ],
     ));
     cases.extend(table("masq_life", &[Backend::Legacy], &[("a_held_lock_is_waited_for", held_lock)]));
     cases
@@ -237,4 +241,26 @@ fn held_lock(backend: Backend) -> Outcome {
     holder.wait()?;
     held?;
     agent.until("the rules after the lock", || Ok(backend.rules(false)?.contains("10.2.0.0/16")))
+}
+
+/// The DaemonSet, its example `ConfigMap` and the unit, as they are shipped.
+fn shipped_files(backend: Backend) -> Outcome {
+    let mut config = ConfigMap::new()?;
+    let conf = tools::workspace().join("conf");
+    let manifest = fs::read_to_string(conf.join("podnet-masq-agent.yaml"))?;
+    let unit = fs::read_to_string(conf.join("podnet-masq-agent.service"))?;
+    let (_, example) = manifest.split_once("  ip-masq-agent: |\n").doing("no example")?;
+    let example: String = example.lines().flat_map(|line| [line.trim_start_matches("    "), "\n"]).collect();
+    config.swap(&[("ip-masq-agent-config", &example)])?;
+    let words = manifest.lines().filter_map(|line| line.trim().strip_prefix("- --"));
+    let of_manifest: Vec<String> = words.map(|word| format!("--{word}")).collect();
+    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).doing("no ExecStart")?;
+    let of_unit: Vec<String> = started.split(' ').skip(1).map(str::to_owned).collect();
+    for words in [of_manifest, of_unit] {
+        let directory = format!("--config-dir={}", config.path().display());
+        let mut once = command(tools::masq_agent()?, words);
+        run(once.args(["--once", &directory, "--backend", backend.name()]), b"")?.success()?;
+        ensure!(backend.rules(false)?.contains("172.16.0.0/12"), "the example is not in force");
+    }
+    Ok(())
 }
