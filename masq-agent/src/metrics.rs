@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use podnet_daemon_kit::prometheus::collector::Collector;
 use podnet_daemon_kit::prometheus::encoding::{DescriptorEncoder, EncodeMetric as _};
 use podnet_daemon_kit::prometheus::metrics::MetricType;
@@ -24,9 +25,14 @@ pub(crate) struct Metrics {
     damped: Counter,
     errors: Labelled<Label, Counter>,
     ranges: Labelled<Label, Gauge>,
+    exempt: Exempt,
     configuration_good: Gauge,
     verified: Verified,
 }
+
+/// The ranges themselves: what a probe or `podnet doctor` can compare with the cluster's.
+#[derive(Debug, Clone, Default)]
+struct Exempt(Arc<Mutex<Vec<IpNet>>>);
 
 /// When everything was last seen to be right.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +64,7 @@ impl Metrics {
             "Whether every configuration file could be used",
             self.configuration_good.clone(),
         );
+        registry.register_collector(Box::new(self.exempt.clone()));
         registry.register_collector(Box::new(self.verified.clone()));
         registry
     }
@@ -89,6 +96,9 @@ impl Metrics {
             let count = i64::try_from(set.ranges.len()).unwrap_or(i64::MAX);
             self.ranges.get_or_create(&[("family", family)]).set(count);
         }
+        if let Ok(mut exempt) = self.exempt.0.lock() {
+            *exempt = wanted.iter().flat_map(|set| &set.ranges).copied().collect();
+        }
     }
 
     /// Whether every file could be used.
@@ -104,6 +114,18 @@ impl Metrics {
     }
 }
 
+impl Collector for Exempt {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Ok(ranges) = self.0.lock() else { return Ok(()) };
+        let help = "A destination that keeps a pod's address";
+        let mut family = encoder.encode_descriptor("range", help, None, MetricType::Gauge)?;
+        for range in ranges.iter() {
+            ConstGauge::new(1_i64).encode(family.encode_family(&[("cidr", range.to_string())])?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Verified {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Some(verified) = self.0.lock().ok().and_then(|verified| *verified) else { return Ok(()) };
@@ -115,5 +137,32 @@ impl Collector for Verified {
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podnet_daemon_kit::prometheus::encoding::text::encode;
+    use podnet_masq_rules::{ChainName, Policy, Style};
+
+    use super::*;
+
+    #[test]
+    fn ranges_and_counters_are_told() {
+        let metrics = Metrics::default();
+        let defaults = Policy::defaults(false);
+        metrics.set_ranges(&[RuleSet::of(&defaults, Family::V4, ChainName::default(), Style::default())]);
+        metrics.count_repair("chain empty");
+        metrics.set_verified(Instant::now());
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry()).unwrap();
+        for line in [
+            "podnet_masq_ranges{family=\"ipv4\"} 4\n",
+            "podnet_masq_range{cidr=\"172.16.0.0/12\"} 1\n",
+            "podnet_masq_repairs_total{reason=\"chain empty\"} 1\n",
+            "podnet_masq_verified_age_seconds 0.",
+        ] {
+            assert!(text.contains(line), "{line} in:\n{text}");
+        }
     }
 }
