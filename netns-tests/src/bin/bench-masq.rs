@@ -71,7 +71,10 @@ fn measure(backend: Backend) -> Result<(), Failure> {
     thread::sleep(Duration::from_secs(5));
     let switches = status(&agent, "voluntary_ctxt_switches:")? - before;
     row(&format!("{name}: wake-ups in five idle seconds"), switches, 0.0, "")?;
-    row(&format!("{name}: 10,000 ranges applied"), many(backend, &mut config)?, 1000.0, "ms")
+    row(&format!("{name}: 10,000 ranges applied"), many(backend, &mut config)?, 1000.0, "ms")?;
+    drop(agent);
+    // What is left would be the next backend's to remove, and in its memory.
+    flags.run("cleanup")?.success().map(drop)
 }
 
 fn repairs(backend: Backend) -> Result<Vec<f64>, Failure> {
