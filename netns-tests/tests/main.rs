@@ -24,6 +24,9 @@ mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod masq_life;
+mod masq_repair;
+mod masq_rules;
 mod node_tool;
 mod podman;
 mod results;
@@ -66,6 +69,9 @@ fn main() -> ExitCode {
         doctor::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
+        masq_rules::cases(),
+        masq_repair::cases(),
+        masq_life::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())
