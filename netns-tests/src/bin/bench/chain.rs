@@ -17,6 +17,8 @@ use crate::measure::{BURST, Samples, Times, WORKERS, wall};
 
 /// Host ports of other pods: so many pods with so many ports each.
 const OTHERS: (u16, u16) = (10, 100);
+/// How often they come and go.
+const TURNS: usize = 5;
 
 /// What was measured of the chain.
 #[derive(Debug)]
@@ -190,14 +192,19 @@ fn among_ports(podnet: &Chain, rounds: usize) -> Result<(Times, Times), Failure>
         others
             .push((Pod::create(&format!("other{number}"))?, tcp_ports(20_000 + number * OTHERS.1, OTHERS.1)));
     }
-    for round in 0..rounds {
-        podnet.once(&format!("none{round}"), 8080, &mut none)?;
-    }
-    for (pod, ports) in &others {
-        podnet.add(pod, ports)?;
-    }
-    for round in 0..rounds {
-        podnet.once(&format!("many{round}"), 8080, &mut many)?;
+    // In turns, so that what else the machine does meets both.
+    for _ in 0..TURNS {
+        for round in 0..rounds.div_ceil(TURNS) {
+            podnet.once(&format!("none{round}"), 8080, &mut none)?;
+        }
+        let added =
+            others.iter().map(|(pod, ports)| podnet.add(pod, ports)).collect::<Result<Vec<_>, _>>()?;
+        for round in 0..rounds.div_ceil(TURNS) {
+            podnet.once(&format!("many{round}"), 8080, &mut many)?;
+        }
+        for ((pod, ports), (added, _)) in others.iter().zip(&added) {
+            podnet.del(pod, ports, added)?;
+        }
     }
     Ok((none, many))
 }
