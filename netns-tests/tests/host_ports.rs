@@ -3,7 +3,7 @@
 mod iptables;
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
@@ -18,9 +18,7 @@ use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
 use serde_json::{Value, json};
 
-use crate::differences::{
-    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
-};
+use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS};
 use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
@@ -100,26 +98,17 @@ pub(crate) fn cases() -> Vec<Case> {
     let v4 = table::cases(
         "host_ports",
         &[Family::V4],
-        &[
-            (
-                "loopback_is_closed_to_neighbours",
-                |s| loopback_is_closed_to_neighbours(s, Backend::Default),
-                Some(&LOOPBACK_OPEN),
-            ),
-            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
-            (
-                "udp_of_many_ports_goes_to_the_next_pod",
-                |scene| udp_goes_to_the_next_pod(scene, 60),
-                Some(&UDP_AT_ADD_ONLY),
-            ),
-            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
-        ],
+        &[(
+            "loopback_is_closed_to_neighbours",
+            |s| loopback_is_closed_to_neighbours(s, Backend::Default),
+            Some(&LOOPBACK_OPEN),
+        )],
     );
     each.into_iter().chain(dual).chain(v4).chain(iptables::cases()).collect()
 }
 
 /// The scene's network with these host ports: by podnet alone, or by the reference's chain.
-fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
+pub(crate) fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
     let mut network = scene.network()?;
     let runtime = json!({ "portMappings": mappings });
     if scene.subject == Subject::Podnet {
@@ -415,50 +404,6 @@ fn loopback_is_closed_to_neighbours(scene: Scene, backend: Backend) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
-/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
-fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
-    let other = OtherNode::create(scene.family)?;
-    let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
-    let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
-    let network = network(scene, &ports.into())?;
-    client.send_to(b"before any pod", target)?;
-    for name in ["a", "b"] {
-        let pod = Pod::create(name)?;
-        let added = network.add(&pod)?;
-        let server = Place::from(&pod.netns).inside(|| Ok(UdpSocket::bind((first(&added)?, 53))?))?;
-        server.set_read_timeout(Some(PATIENCE))?;
-        client.send_to(b"there", target)?;
-        let mut word = [0; 16];
-        server.recv_from(&mut word).doing(format_args!("a datagram in pod {name}"))?;
-        network.del(&pod, Some(&added))?;
-    }
-    Ok(())
-}
-
-/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
-fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
-    let other = OtherNode::create(scene.family)?;
-    let elsewhere = first_of(other.pod_addresses()?)?;
-    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
-    let network = network(scene, &json!([port(53, 53, "udp")]))?;
-    table::settle(&network)?;
-    scene.network()?.add(&asking)?;
-    let tracked = || {
-        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
-        Ok::<_, Failure>(listed.lines().count())
-    };
-    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
-    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
-    ensure_eq!(tracked()?, 1, "connections before");
-    let added = network.add(&pod)?;
-    ensure_eq!(tracked()?, 1, "connections after ADD");
-    network.del(&pod, Some(&added))?;
-    ensure_eq!(tracked()?, 1, "connections after DEL");
-    Ok(())
-}
-
 /// Lets a pod with a port come and go: the table and its chains are the node's own.
 fn settle_ports(scene: Scene, backend: Backend) -> Outcome {
     table::settle(&network_by(scene, backend, &json!([port(1, 1, "tcp")]))?)
@@ -473,10 +418,10 @@ fn record() -> Result<std::path::PathBuf, Failure> {
     Ok(records.next().doing("a record")??.path())
 }
 
-fn first(added: &Added) -> Result<IpAddr, Failure> {
+pub(crate) fn first(added: &Added) -> Result<IpAddr, Failure> {
     first_of(added.addresses()?)
 }
 
-fn first_of(addresses: Vec<IpAddr>) -> Result<IpAddr, Failure> {
+pub(crate) fn first_of(addresses: Vec<IpAddr>) -> Result<IpAddr, Failure> {
     addresses.into_iter().next().doing("an address")
 }

@@ -22,6 +22,7 @@ mod plugin;
 mod portmap;
 mod record;
 mod settings;
+mod subnets;
 #[cfg(test)]
 mod testing;
 mod tool;
