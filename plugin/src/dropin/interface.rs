@@ -169,7 +169,7 @@ fn check<K: Kind>(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let found = verify(&network, &job.sandbox, host_end.as_ref().map(|answered| &answered.name))?;
     differences.extend(found.iter().map(ToString::to_string));
     if let Some(ipam) = &job.wish.ipam {
-        differences.extend(ipam.check(&job.owner, &leases)?);
+        differences.extend(ipam.check(&job.owner, &leases, netns)?);
     }
     if job.backend == Some(Backend::Iptables) {
         differences.extend(masquerade::check(&job.owner, &network.addresses)?);
