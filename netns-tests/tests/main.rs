@@ -24,6 +24,9 @@ mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod masq_life;
+mod masq_repair;
+mod masq_rules;
 mod node_tool;
 mod podman;
 mod results;
@@ -32,6 +35,7 @@ mod scale;
 mod server;
 mod state_directory;
 mod table;
+mod udp_ports;
 
 use std::process::ExitCode;
 
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         check::cases(),
         gc_status::cases(),
         host_ports::cases(),
+        udp_ports::cases(),
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
@@ -64,6 +69,9 @@ fn main() -> ExitCode {
         doctor::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
+        masq_rules::cases(),
+        masq_repair::cases(),
+        masq_life::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

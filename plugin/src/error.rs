@@ -209,7 +209,8 @@ impl Error {
             | Self::ResolvConf(_)
             | Self::Allocate(AllocateError::Store(_)) => code::IO_FAILURE,
             Self::Allocate(_) | Self::Exhausted(_) => code::NO_ADDRESS,
-            Self::Apply(
+            Self::Limit(LimitError::InTheWay { .. })
+            | Self::Apply(
                 ApplyError::NotABridge { .. }
                 | ApplyError::BridgeMtu { .. }
                 | ApplyError::BridgeAddress { .. }

@@ -23,6 +23,8 @@ mod portmap;
 mod record;
 mod settings;
 mod subnets;
+#[cfg(test)]
+mod testing;
 mod tool;
 
 use std::io::Write;

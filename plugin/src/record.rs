@@ -70,7 +70,7 @@ pub(crate) struct Record {
 }
 
 /// What an attachment was given, and where it is reserved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reserved {
     /// host-local's `dataDir`; the network's own directory lies in it. Absent for other types.

@@ -59,7 +59,8 @@ pub(crate) fn ensure(name: &str, value: &str) -> Result<(), SysctlError> {
     })
 }
 
-/// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`.
+/// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`. Where that cannot be
+/// found out it has: whoever then asks it for IPv6 in vain is told.
 pub(crate) fn has_ipv6() -> bool {
-    Path::new("/proc/sys/net/ipv6").exists()
+    Path::new("/proc/sys/net/ipv6").try_exists().unwrap_or(true)
 }

@@ -13,6 +13,7 @@ use crate::{
     Bridge, LinkName, MacAddr, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
+    patience::wait_until,
     rtnl::{
         address, change,
         link::{self, Link},
@@ -98,6 +99,17 @@ fn leave_promiscuity(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Resul
         Duplicates::forget(&wanted.name, &mut netfilter)?;
     }
     Ok(())
+}
+
+/// Waits until the bridge sends what the host has for its pods.
+///
+/// A bridge without ports has no carrier, and one whose first port comes gets it; until a worker of the kernel, which
+/// others may keep waiting for a second, acts on that, it drops what the host sends. Asking makes the kernel act (Linux 6.8 and
+/// later).
+pub(super) fn wait_until_running(host: &mut Socket, bridge: u32) -> Result<(), ApplyError> {
+    Ok(wait_until("the bridge does not send", || {
+        Ok(link::by_index(host, bridge)?.is_none_or(|bridge| bridge.is_running))
+    })?)
 }
 
 /// Whether [`apply`](crate::apply) would take the bridge as it is or make it; changes nothing.
