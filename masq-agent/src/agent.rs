@@ -22,6 +22,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// Ranges that are logged; of longer lists the number.
 const LOGGED_RANGES: usize = 256;
 
+/// A storm that goes on is told of once in this time.
+const STORM_TOLD: Duration = Duration::from_mins(1);
+
 /// Why the agent could not start, or go on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing}")]
@@ -45,6 +48,7 @@ pub(crate) struct Agent {
     configuration: Option<Configuration>,
     told_others: BTreeSet<String>,
     is_damped: bool,
+    told_of_storm: Option<Instant>,
 }
 
 impl Agent {
@@ -63,11 +67,17 @@ impl Agent {
             configuration: None,
             told_others: BTreeSet::new(),
             is_damped: false,
+            told_of_storm: None,
         }
     }
 
     pub(crate) fn next_look(&self) -> Instant {
         self.look_at
+    }
+
+    /// Whether a repair was put off: until its time comes, changes of the rules are not even looked at.
+    pub(crate) fn is_damped(&self) -> bool {
+        self.is_damped
     }
 
     /// How `--once` ends.
@@ -187,11 +197,10 @@ impl Agent {
         if round.damped.is_some() {
             self.metrics.count_damped();
         }
-        if round.damped.is_some() != self.is_damped {
-            self.is_damped = round.damped.is_some();
-            if self.is_damped {
-                tracing::warn!("another program keeps changing the rules: repairs are slowed down");
-            }
+        self.is_damped = round.damped.is_some();
+        if self.is_damped && self.told_of_storm.is_none_or(|told| told.elapsed() > STORM_TOLD) {
+            self.told_of_storm = Some(Instant::now());
+            tracing::warn!("another program keeps changing the rules: repairs are slowed down");
         }
         if round.is_verified() {
             self.metrics.set_verified(Instant::now());

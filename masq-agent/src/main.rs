@@ -42,7 +42,9 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 const VERBOSE: i32 = 4;
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)) {
+    // A word that is no UTF-8 is none of those that are known, and is named in the error.
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    match args::parse(words) {
         Ok(args) => execute(args).into(),
         Err(error) => print(&Outcome {
             text: String::new(),

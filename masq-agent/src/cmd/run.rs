@@ -92,7 +92,7 @@ async fn keep(settings: Settings) -> Result<Exit, RunError> {
         _ => {}
     }
     loop {
-        match next(&mut signals, &mut files, &mut monitor, agent.next_look()).await {
+        match next(&mut signals, &mut files, &mut monitor, &agent).await {
             Event::Stop => break,
             Event::Files => {
                 settle(&mut files).await;
@@ -128,7 +128,7 @@ async fn next(
     signals: &mut Signals,
     files: &mut Option<DirectoryWatch>,
     monitor: &mut Option<Monitor>,
-    at: Instant,
+    agent: &Agent,
 ) -> Event {
     tokio::select! {
         signal = signals.next() => match signal {
@@ -143,7 +143,7 @@ async fn next(
                 Event::Files
             }
         },
-        changed = changed_rules(monitor) => match changed {
+        changed = changed_rules(monitor), if !agent.is_damped() => match changed {
             Ok(families) => Event::Rules(families),
             Err(error) => {
                 tracing::warn!(%error, "changes of rules are no longer heard of: they are found at each full check");
@@ -151,7 +151,7 @@ async fn next(
                 Event::Time
             }
         },
-        () = sleep_until(at.into()) => Event::Time,
+        () = sleep_until(agent.next_look().into()) => Event::Time,
     }
 }
 
