@@ -8,7 +8,8 @@ use podnet_datapath::{Families, filtered_families, has_nf_tables};
 use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::ipam::{Gateways, Ipam};
-use crate::netconf::{Kubenet, NetConf};
+use crate::netconf::{ConfigError, Kubenet, NetConf};
+use crate::subnets;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -22,9 +23,11 @@ impl Settings {
     /// Reads the configuration of `network`; `args` are those of CNI_ARGS.
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
-        let kubenet = conf.check(args)?;
+        let mut kubenet = conf.check(args)?;
         let ipam = Ipam::read(&conf, network, args, Gateways::Needed)?;
         kubenet.check_families(ipam.has_ipv6())?;
+        refuse_nested(&ipam.subnets())?;
+        kubenet.owns_subnets = ipam.owns_subnets();
         Ok(Self { conf, kubenet, ipam })
     }
 
@@ -52,5 +55,15 @@ impl Settings {
     /// What the pod is told of DNS, where IPAM says `ipam`.
     pub(crate) fn dns(&self, ipam: Dns) -> Dns {
         self.conf.dns(ipam)
+    }
+}
+
+fn refuse_nested(subnets: &[IpNet]) -> Result<(), ConfigError> {
+    match subnets::nested(subnets) {
+        Some((a, b)) => {
+            let rule = format!("it overlaps {a}: the same subnet, or one beside it");
+            Err(ConfigError::invalid("ipam", format!("subnet {b}"), rule))
+        }
+        None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use podnet_cni::{Args, Network};
 use podnet_datapath::{Feature, check_bridge, probe};
 
+use super::warn_of_promiscuity;
 use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::mode::kubenet;
@@ -14,6 +15,7 @@ use crate::settings::Settings;
 /// by itself (a missing directory or bridge, forwarding that is off) is fine.
 pub(crate) fn status(network: &Network) -> Result<(), Error> {
     let settings = Settings::read(network, &Args::default())?;
+    warn_of_promiscuity(settings.kubenet.hairpin);
     let ready = || {
         let kubenet = &settings.kubenet;
         let is_needed = |feature: &Feature| match feature {

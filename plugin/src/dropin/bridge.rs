@@ -106,6 +106,7 @@ impl Bridge {
     /// What mode kubenet has too, in its terms.
     fn kubenet(&self) -> Kubenet {
         Kubenet {
+            owns_subnets: false,
             bridge: self.name.clone(),
             mtu: self.mtu,
             hairpin: if self.hairpin { Hairpin::Veth } else { Hairpin::None },
@@ -134,6 +135,7 @@ impl Bridge {
             gateway_link: self.gateway_link.clone().filter(|_| !bridge.gateways.is_empty()),
             filters_vlans: self.filters_vlans,
             promiscuity: if self.promiscuous { Promiscuity::On } else { Promiscuity::Off },
+            owns_subnets: false,
             ..bridge
         }
     }

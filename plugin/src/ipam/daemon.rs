@@ -50,6 +50,7 @@ pub(crate) struct Daemon {
     style: Style,
     pod: Option<PodRef>,
     routes: Vec<Route>,
+    gateways: Gateways,
 }
 
 /// How an attachment is named to the daemon.
@@ -106,7 +107,16 @@ impl Daemon {
         let (name, namespace) = (args.pod_name.clone(), args.pod_namespace.clone());
         let pod = name.zip(namespace).map(|(pod_name, pod_namespace)| PodRef { pod_name, pod_namespace });
         let form = if matches!(server, Server::Socket(_)) { Form::Podnet } else { Form::Cns };
-        Ok(Self { server, limit, intents, form, style, pod, routes: config.routes.clone() })
+        Ok(Self {
+            server,
+            limit,
+            intents,
+            form,
+            style,
+            pod,
+            routes: config.routes.clone(),
+            gateways: Gateways::Needed,
+        })
     }
 
     /// The daemon of a whole configuration.
@@ -124,6 +134,11 @@ impl Daemon {
         Self::read(kind.unwrap_or_else(|| given.kind()), &given, &conf, style, args)
     }
 
+    /// The same daemon, for a datapath that needs other gateways than a bridge that holds them.
+    pub(super) fn with_gateways(self, gateways: Gateways) -> Self {
+        Self { gateways, ..self }
+    }
+
     /// The same daemon, with what a record says of the pod: DEL need not be told.
     pub(crate) fn for_pod(self, record: Option<&Record>) -> Self {
         let pod = record.and_then(|record| record.pod.as_deref()?.split_once('/'));
@@ -137,8 +152,8 @@ impl Daemon {
     /// Addresses for the owner, as a bridge needs them; where there are none, nothing is left with the daemon.
     pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, DaemonError> {
         let offer = self.request(owner)?;
-        let result = offer.for_bridge(&self.routes);
-        let grant = result.and_then(|result| Grant::new(result, Gateways::Needed));
+        let result = offer.for_bridge(&self.routes, self.gateways);
+        let grant = result.and_then(|result| Grant::new(result, self.gateways));
         grant.map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Unusable { server: self.server.clone(), source }

@@ -21,6 +21,7 @@
 //! request.
 
 pub(crate) mod attribute;
+mod chains;
 mod comment;
 mod duplicates;
 mod element;
@@ -48,6 +49,7 @@ use nix::errno::Errno;
 
 use crate::netlink::{NetlinkError, Protocol, Socket};
 
+pub use chains::{BaseChain, TableFamily, base_chains};
 pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use podnet_cni::{AddResult, IpConfig, Route};
 use podnet_ipam_api::{INFRA_NIC, IpConfigsReply, PodIpInfo};
 
-use super::super::GrantError;
+use super::super::{Gateways, GrantError};
 
 /// Addresses, not yet bent to what a datapath needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,12 +70,17 @@ impl Offer {
         if offer.addresses.is_empty() { Err(OfferError::Empty) } else { Ok(offer) }
     }
 
-    /// The result for a pod on a bridge, which holds the gateways' addresses.
+    /// The result for a pod on a bridge.
     ///
     /// # Arguments
-    /// `configured`: routes beside the daemon's.
-    pub(super) fn for_bridge(&self, configured: &[Route]) -> Result<AddResult, GrantError> {
-        if let Some(offered) = self.addresses.iter().find(|offered| offered.gateway.is_none()) {
+    /// `configured`: routes beside the daemon's; `gateways`: whether the bridge holds them.
+    pub(super) fn for_bridge(
+        &self,
+        configured: &[Route],
+        gateways: Gateways,
+    ) -> Result<AddResult, GrantError> {
+        let lacking = self.addresses.iter().find(|offered| offered.gateway.is_none());
+        if let (Gateways::Needed, Some(offered)) = (gateways, lacking) {
             return Err(GrantError::GatewayAbsent { address: offered.address });
         }
         Ok(AddResult {

@@ -16,6 +16,7 @@ fn dual() -> [Lease; 2] {
 
 fn config() -> Kubenet {
     Kubenet {
+        owns_subnets: false,
         bridge: "cbr0".parse().unwrap(),
         mtu: None,
         hairpin: Hairpin::Veth,
