@@ -14,7 +14,7 @@ PREFIX ?= /opt/cni
 DESTDIR ?=
 BIN     = $(DESTDIR)$(PREFIX)/bin
 LINKS   ?=
-DROPIN  := bridge ptp loopback host-local static portmap bandwidth
+DROPIN  := bridge ptp loopback host-local static portmap bandwidth podnet-ipam
 
 export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
 export PODNET_IPAMD_BIN ?= $(CURDIR)/target/release/podnet-ipamd

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use podnet_netns_tests::dropin::Maker;
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
-use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::harness::{Body, Case};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::snapshot::Snapshot;
@@ -139,7 +139,7 @@ fn crash_cases() -> Vec<Case> {
                 "ipMasqBackend": "nftables", "ipam": host_local(&json!([]))});
             network(Maker::Podnet, entry)
         };
-        let tests: [(&str, Box<dyn Fn() -> Outcome + Send + Sync>); 3] = [
+        let tests: [(&str, Body); 3] = [
             ("add_killed_at_every_system_call", Box::new(move || crash::killed_in(&network()?, "ADD"))),
             ("del_killed_at_every_system_call", Box::new(move || crash::killed_in(&network()?, "DEL"))),
             ("add_with_every_call_failing_once", Box::new(move || crash::add_failing_in(&network()?))),

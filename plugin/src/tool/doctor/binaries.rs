@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn every_state_has_its_command() {
         let fix = |name, state| {
-            let found = finding(Path::new("/b"), name, state, Path::new("/tmp/podnet"));
+            let found = finding(Path::new("/b"), name, state, Path::new("/src/podnet"));
             found.map(|found| (found.severity, found.fix))
         };
         assert_eq!(fix("podnet", State::File(0o100_755)), None);
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(fix("podnet", State::File(0o100_644)), Some(chmod));
         let chmod = (Severity::Warning, "chmod go-w /b/podnet".to_owned());
         assert_eq!(fix("podnet", State::File(0o100_775)), Some(chmod));
-        let install = (Severity::Error, "install -D -m 0755 /tmp/podnet /b/podnet".to_owned());
+        let install = (Severity::Error, "install -D -m 0755 /src/podnet /b/podnet".to_owned());
         assert_eq!(fix("podnet", State::Missing), Some(install));
         assert!(fix("macvlan", State::Missing).unwrap().1.ends_with("ln -s /usr/lib/cni/macvlan /b/macvlan"));
         assert!(fix("podnet", State::NotAFile).unwrap().1.starts_with("rm -r /b/podnet && install"));
