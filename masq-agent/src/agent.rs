@@ -17,8 +17,9 @@ use crate::keeper::{Cause, Round};
 use crate::metrics::Metrics;
 use crate::node::Node;
 
-/// The first wait after an error; it doubles up to the interval of full checks.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The first wait after an error; it doubles up to the interval of full checks. Short, because iptables-nft fails when
+/// another change comes in between.
+const FIRST_RETRY: Duration = Duration::from_millis(25);
 /// Ranges that are logged; of longer lists the number.
 const LOGGED_RANGES: usize = 256;
 

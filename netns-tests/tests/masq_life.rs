@@ -37,6 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
             ("a_directory_that_appears_later", late_directory),
             ("exit_codes", exit_codes),
             ("the_shipped_files_are_used", shipped_files),
+            ("the_doctor_knows_the_agent", doctor),
         ],
     ));
     cases.extend(table("masq_life", &[Backend::Legacy], &[("a_held_lock_is_waited_for", held_lock)]));
@@ -262,5 +263,26 @@ fn shipped_files(backend: Backend) -> Outcome {
         run(once.args(["--once", &directory, "--backend", backend.name()]), b"")?.success()?;
         ensure!(backend.rules(false)?.contains("172.16.0.0/12"), "the example is not in force");
     }
+    Ok(())
+}
+
+/// `podnet doctor` beside the agent: a pod CIDR that is not exempt, one that is, and a network that masquerades too.
+fn doctor(backend: Backend) -> Outcome {
+    let mut config = ConfigMap::new()?;
+    config.swap(&[("ip-masq-agent", "nonMasqueradeCIDRs: [172.16.0.0/12]")])?;
+    let agent = Agent::start(&Flags::new(backend, &config).and(&["--resync-interval=3600"]))?;
+    let folder = Path::new("/run/net.d");
+    fs::create_dir(folder)?;
+    let conflist = fs::read_to_string(tools::workspace().join("conf/kubenet.conflist"))?;
+    let write = |text: &str| fs::write(folder.join("10-podnet.conflist"), text);
+    let says = || -> Result<String, Failure> {
+        Ok(run(&mut command(tools::podnet()?, ["doctor", "--conf-dir", "/run/net.d"]), b"")?.stdout)
+    };
+    write(&conflist)?;
+    ensure!(says()?.contains("masquerading: pod CIDR 10.244.1.0/24"), "not missed: {}", says()?);
+    config.swap(&[("ip-masq-agent", "nonMasqueradeCIDRs: [10.244.0.0/16]")])?;
+    agent.until("nothing more to say", || Ok(!says()?.contains("masquerading:")))?;
+    write(&conflist.replace("\"ipMasq\": false", "\"ipMasq\": true"))?;
+    ensure!(says()?.contains("masquerading: network kubenet"), "not both: {}", says()?);
     Ok(())
 }

@@ -17,6 +17,7 @@ mod finding;
 mod forward_policy;
 mod forwarding;
 mod hairpin;
+mod masquerading;
 mod node;
 mod pods;
 mod ranges;
@@ -49,7 +50,7 @@ pub(super) struct Options {
 /// A check: its name, for the case that it cannot look, and what it finds.
 type Check = (&'static str, fn(&Node) -> Result<Vec<Finding>, Error>);
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     ("conflist", |node| Ok(conflists::check(node))),
     ("binary", |node| Ok(binaries::check(node))),
     ("kernel", features::check),
@@ -62,6 +63,7 @@ const CHECKS: [Check; 13] = [
     ("range", ranges::check),
     ("pod", pods::check),
     ("hairpin", hairpin::check),
+    ("masquerading", |node| Ok(masquerading::check(node))),
     ("exposure", |node| Ok(exposure::check(node))),
 ];
 
