@@ -17,19 +17,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
+    address_map,
     element::{Element, Value},
     expression::{Expressions, IpVersion, Verdict},
-    key::{KeyWriter, Part},
     layout::{Chain, TABLE},
     subnet_chain_name,
     table::{Hook, Map, Rule},
 };
 
 /// The masqueraded pods' addresses.
-pub(super) const MAPS: [Map; 2] = [
-    Map { table: TABLE, name: "masq4", key: &[Part::Source(IpVersion::V4)], value: None },
-    Map { table: TABLE, name: "masq6", key: &[Part::Source(IpVersion::V6)], value: None },
-];
+pub(super) const MAPS: [Map; 2] = address_map::by_source(["masq4", "masq6"]);
 
 /// `NF_INET_POST_ROUTING`, at the priority that `nft` calls `srcnat` (`NF_IP_PRI_NAT_SRC`).
 pub(super) const SOURCE_NAT: Hook = Hook { kind: "nat", number: 4, priority: 100 };
@@ -47,13 +44,7 @@ pub(super) fn chain_name(subnet: IpNet) -> String {
 
 /// The map and the element of a pod's address.
 pub(super) fn element(address: IpNet, comment: &str) -> (Map, Element) {
-    let [v4, v6] = MAPS;
-    let element = Element {
-        key: KeyWriter::default().address(address.addr()).bytes(),
-        value: Value::Jump(chain_name(address)),
-        comment: comment.to_owned(),
-    };
-    (if address.addr().is_ipv4() { v4 } else { v6 }, element)
+    address_map::element(MAPS, address, Value::Jump(chain_name(address)), comment)
 }
 
 /// The chains that pods of these subnets need.

@@ -20,6 +20,7 @@
 //! that `nft list table inet podnet` reads as a list of pods. Only our own tables are ever named in a
 //! request.
 
+mod address_map;
 pub(crate) mod attribute;
 mod chains;
 mod comment;

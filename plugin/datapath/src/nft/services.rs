@@ -17,19 +17,16 @@
 use ipnet::IpNet;
 
 use super::{
+    address_map,
     element::{Element, Value},
     expression::{Expressions, IpVersion},
-    key::{KeyWriter, Part},
     layout::{Chain, TABLE},
     subnet_chain_name,
     table::{Hook, Map, Rule},
 };
 
 /// The addresses of pods whose neighbours' answers would go past the rules.
-pub(super) const MAPS: [Map; 2] = [
-    Map { table: TABLE, name: "services4", key: &[Part::Source(IpVersion::V4)], value: None },
-    Map { table: TABLE, name: "services6", key: &[Part::Source(IpVersion::V6)], value: None },
-];
+pub(super) const MAPS: [Map; 2] = address_map::by_source(["services4", "services6"]);
 
 /// Before other programs' masquerading and exemptions from it (`NF_IP_PRI_NAT_SRC`, 100).
 const POSTROUTING: Hook = Hook { kind: "nat", number: 4, priority: 99 };
@@ -41,13 +38,7 @@ pub(super) fn chain_name(subnet: IpNet) -> String {
 
 /// The map and the element of a pod's address.
 pub(super) fn element(address: IpNet, comment: &str) -> (Map, Element) {
-    let [v4, v6] = MAPS;
-    let element = Element {
-        key: KeyWriter::default().address(address.addr()).bytes(),
-        value: Value::Jump(chain_name(address)),
-        comment: comment.to_owned(),
-    };
-    (if address.addr().is_ipv4() { v4 } else { v6 }, element)
+    address_map::element(MAPS, address, Value::Jump(chain_name(address)), comment)
 }
 
 /// The chains that pods of these subnets need.
