@@ -14,6 +14,8 @@ PREFIX ?= /opt/cni
 DESTDIR ?=
 BIN     = $(DESTDIR)$(PREFIX)/bin
 LINKS   ?=
+SBIN    ?= /usr/local/bin
+UNITS   ?= /etc/systemd/system
 DROPIN  := bridge ptp loopback host-local static portmap bandwidth podnet-ipam
 
 export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
@@ -24,7 +26,7 @@ export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
 export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
 export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
 
-.PHONY: build tools demo test bench lint install clean
+.PHONY: build tools demo test bench lint install install-daemons clean
 
 ## build: the static binaries, at target/release/podnet, podnet-ipamd and podnet-masq-agent; each by itself, so that features do not mix
 build:
@@ -81,6 +83,16 @@ install: build
 	    ln -sfn podnet $(BIN)/.$$name.new; \
 	    mv -fT $(BIN)/.$$name.new $(BIN)/$$name; \
 	    echo "install: $(BIN)/$$name -> podnet"; \
+	done
+
+## install-daemons: the daemons into $(SBIN), by rename, and their units into $(UNITS); none is started
+install-daemons: build
+	install -d $(DESTDIR)$(SBIN) $(DESTDIR)$(UNITS)
+	@set -e; for name in podnet-ipamd podnet-masq-agent; do \
+	    install -m 0755 target/release/$$name $(DESTDIR)$(SBIN)/.$$name.new; \
+	    mv -fT $(DESTDIR)$(SBIN)/.$$name.new $(DESTDIR)$(SBIN)/$$name; \
+	    install -m 0644 conf/$$name.service $(DESTDIR)$(UNITS)/$$name.service; \
+	    echo "install-daemons: $(DESTDIR)$(SBIN)/$$name, $(DESTDIR)$(UNITS)/$$name.service"; \
 	done
 
 clean:
