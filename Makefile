@@ -89,7 +89,7 @@ install: build
 install-daemons: build
 	install -d $(DESTDIR)$(SBIN) $(DESTDIR)$(UNITS)
 	@set -e; for name in podnet-ipamd podnet-masq-agent; do \
-	    install -m 0755 target/release/$$name $(DESTDIR)$(SBIN)/.$$name.new; \
+	    install -m 0755 $(dir $(PODNET_BIN))$$name $(DESTDIR)$(SBIN)/.$$name.new; \
 	    mv -fT $(DESTDIR)$(SBIN)/.$$name.new $(DESTDIR)$(SBIN)/$$name; \
 	    install -m 0644 conf/$$name.service $(DESTDIR)$(UNITS)/$$name.service; \
 	    echo "install-daemons: $(DESTDIR)$(SBIN)/$$name, $(DESTDIR)$(UNITS)/$$name.service"; \

@@ -6,13 +6,17 @@ use std::process::Command;
 
 use podnet_tests::{Program, workspace};
 
-fn install(destination: &Path, links: &str) -> bool {
+fn make(destination: &Path, words: &[&str]) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the Makefile is what is tested")]
     let mut make = Command::new("make");
-    make.current_dir(workspace()).args(["--old-file=build", "install", "PREFIX=/cni"]);
-    make.arg(format!("DESTDIR={}", destination.display())).arg(format!("LINKS={links}"));
+    make.current_dir(workspace()).arg("--old-file=build").args(words);
+    make.arg(format!("DESTDIR={}", destination.display()));
     make.arg(format!("PODNET_BIN={}", Program::podnet().unwrap().path().display()));
     make.output().unwrap().status.success()
+}
+
+fn install(destination: &Path, links: &str) -> bool {
+    make(destination, &["install", "PREFIX=/cni", &format!("LINKS={links}")])
 }
 
 #[test]
@@ -48,6 +52,21 @@ fn a_binary_in_use_is_replaced() {
     let in_use = fs::File::open(&podnet).unwrap();
     assert!(install(folder.path(), ""));
     assert_eq!(std::io::read_to_string(in_use).unwrap(), "an older one", "written over instead of renamed");
+}
+
+#[test]
+fn each_daemon_lies_where_its_unit_starts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for _again in 0..2 {
+        assert!(make(folder.path(), &["install-daemons"]));
+    }
+    for name in ["podnet-ipamd", "podnet-masq-agent"] {
+        let unit = folder.path().join(format!("etc/systemd/system/{name}.service"));
+        let unit = fs::read_to_string(unit).unwrap();
+        let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/")).unwrap();
+        let program = folder.path().join(start.split(' ').next().unwrap());
+        assert!(fs::metadata(&program).unwrap().is_file(), "{}", program.display());
+    }
 }
 
 #[test]
