@@ -11,12 +11,12 @@ fn make(destination: &Path, words: &[&str]) -> bool {
     let mut make = Command::new("make");
     make.current_dir(workspace()).arg("--old-file=build").args(words);
     make.arg(format!("DESTDIR={}", destination.display()));
-    make.arg(format!("PODNET_BIN={}", Program::podnet().unwrap().path().display()));
     make.output().unwrap().status.success()
 }
 
 fn install(destination: &Path, links: &str) -> bool {
-    make(destination, &["install", "PREFIX=/cni", &format!("LINKS={links}")])
+    let program = format!("PODNET_BIN={}", Program::podnet().unwrap().path().display());
+    make(destination, &["install", "PREFIX=/cni", &format!("LINKS={links}"), &program])
 }
 
 #[test]
