@@ -1,7 +1,7 @@
 //! The state of a node that a plugin may change, as comparable text: links, addresses, routes, nftables, files.
 //!
 //! Left out is what moves by itself or may differ by design: the carrier that the kernel reports late, link-local
-//! addresses that it makes by itself, and the content (not the presence) of host-local's cursors.
+//! addresses and multicast routes that it makes by itself, when it comes to it, and the content (not the presence) of host-local's cursors.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,7 @@ impl Snapshot {
         for mut link in list(place.ip_json(&["addr"])?) {
             let name = link["ifname"].as_str().unwrap_or_default().to_owned();
             let addresses = list(link["addr_info"].take());
-            for mut address in addresses.into_iter().filter(|address| !is_link_local(&address["local"])) {
+            for mut address in addresses.into_iter().filter(|address| !is_made_by_kernel(&address["local"])) {
                 strip(&mut address);
                 seen.insert(format!("address {} on {name}", address["local"]), address.to_string());
             }
@@ -44,7 +44,7 @@ impl Snapshot {
         }
         for family in ["-4", "-6"] {
             for mut route in list(place.ip_json(&[family, "route", "show", "table", "all"])?) {
-                if !is_link_local(&route["dst"]) {
+                if !is_made_by_kernel(&route["dst"]) {
                     strip(&mut route);
                     let key = format!("route {} dev {} table {}", route["dst"], route["dev"], route["table"]);
                     seen.insert(key, route.to_string());
@@ -105,8 +105,8 @@ fn list(value: Value) -> Vec<Value> {
     }
 }
 
-fn is_link_local(address: &Value) -> bool {
-    address.as_str().is_some_and(|text| text.starts_with("fe80:"))
+fn is_made_by_kernel(address: &Value) -> bool {
+    address.as_str().is_some_and(|text| text.starts_with("fe80:") || text.starts_with("ff00:"))
 }
 
 /// Takes out what moves by itself, and the flags that follow the carrier.
