@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Child;
+use std::path::Path;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
@@ -262,6 +263,19 @@ fn gc_knows_the_reference() -> Outcome {
     network.check(&a, &added)
 }
 
+/// Files' times have the grain of the kernel's tick, and what is as old as the list counts as newer.
+fn write_later_than_records(path: &str, text: &str) -> Outcome {
+    let modified = |path: &Path| Ok::<_, Failure>(fs::metadata(path)?.modified()?);
+    let mut newest = None;
+    for record in fs::read_dir("/run/podnet/attachments")? {
+        newest = newest.max(Some(modified(&record?.path())?));
+    }
+    wait::until(Duration::from_secs(2), format_args!("{path} newer than the records"), || {
+        fs::write(path, text)?;
+        Ok((Some(modified(Path::new(path))?) > newest).then_some(()))
+    })
+}
+
 fn gc_believes_a_list() -> Outcome {
     let network = network()?;
     let (a, b) = (Pod::create("a")?, Pod::create("b")?);
@@ -273,7 +287,7 @@ fn gc_believes_a_list() -> Outcome {
         [("b-sandbox".to_owned(), false)],
         "of a dry run"
     );
-    fs::write("/run/alive", "a-sandbox\n")?;
+    write_later_than_records("/run/alive", "a-sandbox\n")?;
     ensure_eq!(removals(&["--alive", "/run/alive"], "")?, [("b-sandbox".to_owned(), true)], "removed");
     before.ensure_unchanged("podnet gc")?;
     let attachments = json!({"cni.dev/valid-attachments": [{"containerID": "a-sandbox", "ifname": "eth0"}]});
