@@ -72,7 +72,7 @@ impl Ipam {
             name => match Kind::named(name) {
                 Some(kind) => {
                     let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
-                    Ok(Self::Daemon(daemon))
+                    Ok(Self::Daemon(daemon.for_gateways(gateways)))
                 }
                 None => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
             },

@@ -50,6 +50,7 @@ pub(crate) struct Daemon {
     style: Style,
     pod: Option<PodRef>,
     routes: Vec<Route>,
+    gateways: Gateways,
 }
 
 /// How an attachment is named to the daemon.
@@ -106,7 +107,13 @@ impl Daemon {
         let (name, namespace) = (args.pod_name.clone(), args.pod_namespace.clone());
         let pod = name.zip(namespace).map(|(pod_name, pod_namespace)| PodRef { pod_name, pod_namespace });
         let form = if matches!(server, Server::Socket(_)) { Form::Podnet } else { Form::Cns };
-        Ok(Self { server, limit, intents, form, style, pod, routes: config.routes.clone() })
+        let (routes, gateways) = (config.routes.clone(), Gateways::Needed);
+        Ok(Self { server, limit, intents, form, style, pod, routes, gateways })
+    }
+
+    /// The same daemon, for pods that need these gateways.
+    pub(crate) fn for_gateways(self, gateways: Gateways) -> Self {
+        Self { gateways, ..self }
     }
 
     /// The daemon of a whole configuration.
@@ -134,11 +141,11 @@ impl Daemon {
         Self { pod: pod.or(self.pod), ..self }
     }
 
-    /// Addresses for the owner, as a bridge needs them; where there are none, nothing is left with the daemon.
+    /// Addresses for the owner, as its link needs them; where there are none, nothing is left with the daemon.
     pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, DaemonError> {
         let offer = self.request(owner)?;
-        let result = offer.for_bridge(&self.routes);
-        let grant = result.and_then(|result| Grant::new(result, Gateways::Needed));
+        let result = offer.result(&self.routes, self.gateways);
+        let grant = result.and_then(|result| Grant::new(result, self.gateways));
         grant.map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Unusable { server: self.server.clone(), source }

@@ -13,12 +13,12 @@ use ipnet::IpNet;
 
 use super::ApplyError;
 use crate::{
-    LinkName, Netns, PodNetwork, SysctlError,
+    HostEnd, LinkName, Netns, PodNetwork, SysctlError,
     netlink::{Protocol, Request, Socket},
     parameters,
     rtnl::{
         address::{self, Probing},
-        change, route,
+        change, neighbour, route,
     },
     sysctl,
 };
@@ -42,6 +42,10 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
         if wanted.has_ipv6() {
             set_ipv6_parameters(name, wanted.detects_duplicates)?;
         }
+        if wanted.is_transparent() && sysctl::has_ipv6() {
+            let (parameter, value) = parameters::no_routers(name.as_str());
+            sysctl::ensure(&parameter, value)?;
+        }
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;
     if wanted.veth.is_up {
@@ -53,15 +57,18 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
 /// Routes need the link up and the addresses there.
 fn requests(wanted: &PodNetwork, index: u32) -> Vec<Request> {
     let name = &wanted.veth.pod_name;
-    let is_routed = wanted.bridge().is_none();
-    let add = if wanted.detects_duplicates { address::add_and_probe } else { address::add };
-    let addresses = wanted.addresses.iter().flat_map(|address| {
+    let add = match &wanted.host_end {
+        HostEnd::Port(_) if wanted.detects_duplicates => address::add_and_probe,
+        HostEnd::Port(_) => address::add,
         // What goes to the pod's own subnet goes through the host, too.
-        let on_link = is_routed.then(|| route::delete_subnet(index, *address));
-        [add(name.as_str(), index, *address)].into_iter().chain(on_link)
-    });
+        HostEnd::Routed { .. } | HostEnd::Transparent { .. } => address::add_alone,
+    };
+    let addresses = wanted.addresses.iter().map(|address| add(name.as_str(), index, *address));
+    let host = wanted.owner.mac();
+    let neighbours = wanted.stand_ins().iter().map(|gateway| neighbour::fix(index, *gateway, host));
     let routes = wanted.routes.iter().map(|route| route::add(index, route));
-    [change::raise_pod_end(name, index)].into_iter().chain(addresses).chain(routes).collect()
+    let up = [change::raise_pod_end(name, index)];
+    up.into_iter().chain(addresses).chain(neighbours).chain(routes).collect()
 }
 
 fn set_ipv6_parameters(name: &LinkName, detects_duplicates: bool) -> Result<(), SysctlError> {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use podnet_cni::{AddResult, IpConfig, Route};
 use podnet_ipam_api::{INFRA_NIC, IpConfigsReply, PodIpInfo};
 
-use super::super::GrantError;
+use super::super::{Gateways, GrantError};
 
 /// Addresses, not yet bent to what a datapath needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,12 +70,13 @@ impl Offer {
         if offer.addresses.is_empty() { Err(OfferError::Empty) } else { Ok(offer) }
     }
 
-    /// The result for a pod on a bridge, which holds the gateways' addresses.
+    /// The result for a pod. A gateway that is needed, since a bridge holds its address, must be named.
     ///
     /// # Arguments
     /// `configured`: routes beside the daemon's.
-    pub(super) fn for_bridge(&self, configured: &[Route]) -> Result<AddResult, GrantError> {
-        if let Some(offered) = self.addresses.iter().find(|offered| offered.gateway.is_none()) {
+    pub(super) fn result(&self, configured: &[Route], gateways: Gateways) -> Result<AddResult, GrantError> {
+        let unnamed = self.addresses.iter().find(|offered| offered.gateway.is_none());
+        if let Some(offered) = unnamed.filter(|_| gateways == Gateways::Needed) {
             return Err(GrantError::GatewayAbsent { address: offered.address });
         }
         Ok(AddResult {

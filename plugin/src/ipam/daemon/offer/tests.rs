@@ -65,7 +65,7 @@ fn without_subnet_it_is_the_nodes_or_none() {
 fn a_bridge_needs_a_gateway_and_says_which_address_has_none() {
     let mut overlay = info("10.244.2.35");
     overlay.network_container_primary_ip_config.gateway_ip_address = String::new();
-    let error = read(vec![info("10.224.1.5"), overlay]).unwrap().for_bridge(&[]).unwrap_err();
+    let error = read(vec![info("10.224.1.5"), overlay]).unwrap().result(&[], Gateways::Needed).unwrap_err();
     assert!(
         matches!(&error, GrantError::GatewayAbsent { address } if address.to_string() == "10.244.2.35/16"),
         "{error}"
@@ -82,7 +82,8 @@ fn the_daemons_routes_come_before_the_configured_ones() {
     };
     pod.routes = Some(vec![route("10.1.0.0/16", "10.224.0.7"), route("10.2.0.0/16", "")]);
     let configured = Route::new("10.3.0.0/16".parse().unwrap(), None);
-    let result = read(vec![pod.clone()]).unwrap().for_bridge(std::slice::from_ref(&configured)).unwrap();
+    let result =
+        read(vec![pod.clone()]).unwrap().result(std::slice::from_ref(&configured), Gateways::Needed).unwrap();
     let routes: Vec<_> = result.routes.iter().map(|route| (route.dst.to_string(), route.gw)).collect();
     assert_eq!(
         routes,
