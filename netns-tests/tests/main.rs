@@ -30,6 +30,7 @@ mod scale;
 mod server;
 mod state_directory;
 mod table;
+mod vnet;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         bandwidth::cases(),
         hairpin::cases(),
         guard::cases(),
+        vnet::cases(),
         podman::cases(),
         containerd::cases(),
         differential::cases(),

@@ -96,7 +96,7 @@ fn make(
     routed::refuse_own_addresses(host, wanted)?;
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
-    routed::prepare(wanted, &pair)?;
+    routed::refuse_routers(wanted, &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
     rules::add(wanted, &pair, undo)?;

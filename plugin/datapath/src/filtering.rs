@@ -1,6 +1,6 @@
 //! Whether frames between ports of a bridge pass the rules of IP: `br_netfilter`.
 
-use std::{fs, io::ErrorKind};
+use std::fs;
 
 use crate::{Families, SysctlError, sysctl};
 
@@ -14,10 +14,7 @@ pub fn filtered_families(wanted: Families) -> Result<Families, SysctlError> {
 }
 
 fn is_on(parameter: &str) -> Result<bool, SysctlError> {
-    match sysctl::read(parameter) {
-        Err(SysctlError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
-        value => Ok(value? == "1"),
-    }
+    Ok(sysctl::find(parameter)?.is_some_and(|value| value == "1"))
 }
 
 /// Whether this kernel keeps from the node what a promiscuous bridge takes for it besides: since Linux 6.8

@@ -28,7 +28,7 @@ pub(crate) fn ipv6(link: &LinkName, is_probed: bool) -> impl Iterator<Item = (St
 }
 
 /// No link of a pod or to one takes what others say of routers (RFC 4861 section 4.2): the pod would turn the node's
-/// routes, or be turned.
+/// routes, or be turned. A link without IPv6 has no such parameter.
 pub(crate) fn no_routers(link: &str) -> (String, &'static str) {
     (format!("ipv6/conf/{link}/accept_ra"), "0")
 }

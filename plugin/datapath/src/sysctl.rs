@@ -37,6 +37,14 @@ pub(crate) fn read(name: &str) -> Result<String, SysctlError> {
     }
 }
 
+/// The parameter's value, where there is such a parameter: a link whose MTU is too small for IPv6 has none of IPv6.
+pub(crate) fn find(name: &str) -> Result<Option<String>, SysctlError> {
+    match read(name) {
+        Err(SysctlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        value => value.map(Some),
+    }
+}
+
 /// Sets the parameter where it differs: writing some of them has effects of its own.
 pub(crate) fn ensure(name: &str, value: &str) -> Result<(), SysctlError> {
     if read(name)? == value {

@@ -11,7 +11,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::ApplyError;
+use super::{ApplyError, routed};
 use crate::{
     HostEnd, LinkName, Netns, PodNetwork, SysctlError,
     netlink::{Protocol, Request, Socket},
@@ -42,10 +42,7 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
         if wanted.has_ipv6() {
             set_ipv6_parameters(name, wanted.detects_duplicates)?;
         }
-        if wanted.is_transparent() && sysctl::has_ipv6() {
-            let (parameter, value) = parameters::no_routers(name.as_str());
-            sysctl::ensure(&parameter, value)?;
-        }
+        routed::refuse_routers(wanted, name)?;
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;
     if wanted.veth.is_up {
@@ -85,6 +82,10 @@ impl Pod {
                 self.probe(&wanted.veth.pod_name, address)?;
             }
             route::wait_until_local(&mut self.socket, address)?;
+        }
+        if wanted.is_transparent() {
+            // Nobody but the host hears it, which knows; and the pod would forget its fixed neighbours.
+            return Ok(());
         }
         let veth = &wanted.veth;
         Ok(self.socket.execute(&change::announce(&veth.pod_name, self.index, veth.pod_mac))?)

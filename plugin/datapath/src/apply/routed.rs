@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::{ApplyError, pair::Pair};
 use crate::{
-    HostEnd, PodNetwork,
+    HostEnd, LinkName, PodNetwork, SysctlError,
     netlink::Socket,
     parameters,
     rtnl::{address, neighbour, route},
@@ -27,10 +27,11 @@ pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Re
     Ok(())
 }
 
-/// Sets the parameters of the host's end that the pod's first packet must find.
-pub(super) fn prepare(wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
-    if wanted.is_transparent() && sysctl::has_ipv6() {
-        let (parameter, value) = parameters::no_routers(pair.host_name.as_str());
+/// Keeps a link of a pod without bridge from taking what others say of routers; before the pod's first packet. Done in
+/// the namespace where the link is.
+pub(super) fn refuse_routers(wanted: &PodNetwork, link: &LinkName) -> Result<(), SysctlError> {
+    let (parameter, value) = parameters::no_routers(link.as_str());
+    if wanted.is_transparent() && sysctl::find(&parameter)?.is_some() {
         sysctl::ensure(&parameter, value)?;
     }
     Ok(())

@@ -92,9 +92,13 @@ fn read_parameters(wanted: &PodNetwork) -> Result<Vec<(String, String, String)>,
         let found = sysctl::read(&parameter)?;
         Ok((parameter, value.to_owned(), found))
     };
-    let is_deaf = wanted.is_transparent() && sysctl::has_ipv6();
-    let no_routers = is_deaf.then(|| parameters::no_routers(name.as_str()));
-    parameters::ipv4(name).chain(ipv6).chain(no_routers).map(read).collect()
+    let mut read = parameters::ipv4(name).chain(ipv6).map(read).collect::<Result<Vec<_>, _>>()?;
+    if wanted.is_transparent() {
+        let (parameter, value) = parameters::no_routers(name.as_str());
+        let found = sysctl::find(&parameter)?;
+        read.extend(found.map(|found| (parameter, value.to_owned(), found)));
+    }
+    Ok(read)
 }
 
 fn compare_neighbours(

@@ -36,9 +36,10 @@ pub(super) fn verify(
 }
 
 fn parameters(name: &str, differences: &mut Differences) -> Result<(), VerifyError> {
-    let no_routers = sysctl::has_ipv6().then(|| parameters::no_routers(name));
-    for (parameter, value) in [parameters::proxy_arp(name)].into_iter().chain(no_routers) {
-        differences.compare(format!("net/{parameter}"), &value.to_owned(), &sysctl::read(&parameter)?);
+    for (parameter, value) in [parameters::proxy_arp(name), parameters::no_routers(name)] {
+        if let Some(found) = sysctl::find(&parameter)? {
+            differences.compare(format!("net/{parameter}"), &value.to_owned(), &found);
+        }
     }
     Ok(())
 }
