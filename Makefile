@@ -14,10 +14,11 @@ PREFIX ?= /opt/cni
 DESTDIR ?=
 BIN     = $(DESTDIR)$(PREFIX)/bin
 LINKS   ?=
-DROPIN  := bridge ptp loopback host-local static portmap bandwidth
+DROPIN  := bridge ptp loopback host-local static portmap bandwidth podnet-ipam
 
 export PODNET_BIN    ?= $(CURDIR)/target/release/podnet
 export PODNET_IPAMD_BIN ?= $(CURDIR)/target/release/podnet-ipamd
+export PODNET_MASQ_AGENT_BIN ?= $(CURDIR)/target/release/podnet-masq-agent
 export FLOOR_BIN     ?= $(CURDIR)/$(OUT)/floor
 export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
 export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
@@ -25,15 +26,17 @@ export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
 
 .PHONY: build tools demo test bench lint install clean
 
-## build: the static binaries, at target/release/podnet and podnet-ipamd; each by itself, so that features do not mix
+## build: the static binaries, at target/release/podnet, podnet-ipamd and podnet-masq-agent; each by itself, so that features do not mix
 build:
 	@netns-tests/install-tools build
 	cargo build --release --locked --target $(TARGET) -p podnet
 	cargo build --release --locked --target $(TARGET) -p podnet-ipamd
+	cargo build --release --locked --target $(TARGET) -p podnet-masq-agent
 	@mkdir -p target/release
 	@ln -sfn ../$(TARGET)/release/podnet target/release/podnet
 	@ln -sfn ../$(TARGET)/release/podnet-ipamd target/release/podnet-ipamd
-	@ls -lL target/release/podnet target/release/podnet-ipamd
+	@ln -sfn ../$(TARGET)/release/podnet-masq-agent target/release/podnet-masq-agent
+	@ls -lL target/release/podnet target/release/podnet-ipamd target/release/podnet-masq-agent
 
 ## tools: what the tests and the demo use beside podnet (cnitool, the reference plugins, Debian packages)
 tools:
@@ -55,6 +58,7 @@ test: build tools
 bench: build tools target/floor.stamp
 	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(BENCH_FLAGS)
 	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-ipamd -- $(IPAMD_BENCH_FLAGS)
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-masq
 
 ## lint: formatting, clippy, documentation, licences and bans
 lint:

@@ -39,7 +39,8 @@ impl Ipamd {
             if ended || begin.elapsed() > PATIENCE {
                 child.kill().ok();
                 child.wait().ok();
-                return Err(Failure::Blocked { program: program.path().to_owned() });
+                let said = fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+                return Err(failed(io::Error::other(format!("it does not listen: {said}"))));
             }
             thread::sleep(Duration::from_millis(2));
         }

@@ -109,12 +109,14 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Starts it and does not wait. It runs as the owner of `dir`, which becomes whoever runs these programs.
+    /// Starts it and does not wait. It runs as the owner of `dir`, which becomes whoever runs these programs; what it says
+    /// goes to the file `log` there.
     pub(crate) fn spawn_as_owner_of(mut self, dir: &Path) -> Result<Child, Failure> {
         if is_root() {
             chown(dir, Some(NOBODY), Some(NOBODY)).map_err(|source| self.failed(source))?;
         }
-        let spawned = self.command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let log = File::create(dir.join("log")).map_err(|source| self.failed(source))?;
+        let spawned = self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         spawned.map_err(|source| self.failed(source))
     }
 

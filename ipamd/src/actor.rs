@@ -20,7 +20,7 @@ use podnet_daemon_kit::{Chain, Readiness};
 use podnet_ipam_core::{Event, Family, Pool};
 use podnet_ipam_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::config;
@@ -47,6 +47,9 @@ const GROUP: usize = 512;
 
 /// While the pool can grow or shrink, it is looked at this often even if nobody asks for anything.
 const TICK: Duration = Duration::from_secs(10);
+
+/// After a failed write, the next attempt where nobody asks for anything.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The owner of the pool.
 #[derive(Debug)]
@@ -88,14 +91,19 @@ impl Actor {
             trouble: None,
             ends,
         };
+        if !actor.store.is_ready() {
+            // The snapshot after the recovery failed: what it says now is why this daemon is not ready.
+            actor.trouble = Some(String::new());
+            actor.write(&[]).ok();
+        }
         actor.publish();
         actor
     }
 
     /// Serves until every handle to `inbox` ([`Handle::channel`]) is dropped, then leaves a snapshot.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
-        let mut tick = Instant::now() + TICK;
         loop {
+            let tick = if self.trouble.is_some() { RETRY } else { TICK };
             let command = tokio::select! {
                 command = inbox.recv() => match command {
                     Some(command) => Some(command),
@@ -105,10 +113,7 @@ impl Actor {
                     self.report(report);
                     None
                 }
-                () = sleep_until(tick), if self.source.can_grow() || self.trouble.is_some() => {
-                    tick = Instant::now() + TICK;
-                    None
-                }
+                () = sleep(tick), if self.source.can_grow() || self.trouble.is_some() => None,
             };
             self.commit(command, &mut inbox);
         }

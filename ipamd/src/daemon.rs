@@ -19,7 +19,6 @@ use podnet_daemon_kit::signals::{Signal, Signals};
 use podnet_daemon_kit::stop::{self, Stop};
 use podnet_daemon_kit::watch::DirectoryWatch;
 use podnet_daemon_kit::{Chain, Readiness};
-use podnet_ipam_api::intent::IntentError;
 use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
@@ -42,9 +41,6 @@ pub enum DaemonError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StoreError),
-    /// The directories of release intents.
-    #[error(transparent)]
-    Intents(#[from] IntentError),
     /// A socket or address.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -61,7 +57,6 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// What a source can be replaced with.
 struct SourceEnds {
-    /// Taken along by each source: the reports of one that was replaced go nowhere.
     reports: mpsc::Sender<Report>,
     needs: watch::Receiver<Needs>,
     running: tokio::task::JoinHandle<()>,
@@ -71,13 +66,11 @@ struct SourceEnds {
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
     let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
-    let (pool, store) = recovery::recover(&config)?;
-    if let Some(conflist) = config.conflist.as_ref().filter(|_| !pool.can_assign())
-        && let Err(error) = conflist::remove(conflist)
-    {
-        tracing::error!(error = %Chain(&error), "an old network configuration says that the node is ready");
+    let Some((pool, store)) = recovery::wait_for_state(&config, &mut signals).await? else { return Ok(()) };
+    if !pool.can_assign() {
+        remove_conflist(&config);
     }
-    let pool_id = intents::announce(&config)?;
+    let pool_id = intents::announce(&config);
 
     let (metrics, registry) = Metrics::new();
     let metrics = Arc::new(metrics);
@@ -122,6 +115,15 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     stopper.stop().await;
     acting.await.ok();
     Ok(())
+}
+
+/// As long as the daemon cannot serve, nothing may say that it can.
+fn remove_conflist(config: &Config) {
+    if let Some(conflist) = &config.conflist
+        && let Err(error) = conflist::remove(conflist)
+    {
+        tracing::error!(error = %Chain(&error), "an old network configuration says that the node is ready");
+    }
 }
 
 fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver<Vec<u32>>, stop: &Stop) {

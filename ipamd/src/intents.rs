@@ -25,15 +25,19 @@ pub fn directories(config: &Config) -> [PathBuf; 2] {
 }
 
 /// Makes the directories, and says in each which pool is served. The pool's id is the first one that was ever announced in
-/// the state directory, or a new one.
-pub fn announce(config: &Config) -> Result<String, IntentError> {
+/// the state directory, or a new one. Where it cannot be announced, intents are left without it, and are this pool's, too.
+pub fn announce(config: &Config) -> String {
     let directories = directories(config);
     let [own, _] = &directories;
-    let id = Intents::create(own, Form::Podnet)?.pool()?.unwrap_or_else(new_id);
+    let known = Intents::create(own, Form::Podnet).and_then(|intents| intents.pool());
+    let id = known.ok().flatten().unwrap_or_else(new_id);
     for directory in &directories {
-        Intents::create(directory, Form::Podnet)?.announce(&id)?;
+        let announced = Intents::create(directory, Form::Podnet).and_then(|intents| intents.announce(&id));
+        if let Err(error) = announced {
+            tracing::warn!(error = %Chain(&error), "release intents may not find their pool");
+        }
     }
-    Ok(id)
+    id
 }
 
 /// 128 random bits in hex.

@@ -15,8 +15,12 @@ use nix::fcntl::OFlag;
 use podnet_ipam_core::{Addresses, Attachment, Holder, Identity};
 use serde::Deserialize;
 
-/// Where the plugin keeps its records.
-pub const ATTACHMENTS: &str = "/run/podnet/attachments";
+/// Where the plugin keeps its records: as podnet, and as podnet-ipam.
+pub const RECORDS: [&str; 2] = ["/run/podnet/attachments", "/run/podnet/ipam"];
+
+/// The types of `ipam` that get their addresses from a daemon. Over TCP it may have been this one.
+const BY_SOCKET: [&str; 2] = ["podnet-ipamd", "podnet-ipam"];
+const BY_URL: &str = "azure-cns";
 
 /// Larger than any record.
 const LARGEST: u64 = 1 << 20;
@@ -95,8 +99,9 @@ fn read(path: &Path) -> std::io::Result<Record> {
 
 impl Record {
     fn holder(&self, socket: &Path) -> Option<Holder> {
-        let ipam = self.config.ipam.as_ref().filter(|ipam| ipam.kind == "podnet-ipamd")?;
-        if Path::new(ipam.socket.as_deref().unwrap_or(USUAL_SOCKET)) != socket {
+        let ipam = self.config.ipam.as_ref()?;
+        let is_socket = || Path::new(ipam.socket.as_deref().unwrap_or(USUAL_SOCKET)) == socket;
+        if ipam.kind != BY_URL && !(BY_SOCKET.contains(&ipam.kind.as_str()) && is_socket()) {
             return None;
         }
         let leases = &self.reserved.as_ref()?.leases;

@@ -6,17 +6,18 @@
 //! | metrics | no | yes | yes | yes |
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use podnet_daemon_kit::http::{self, Answer, Arrival};
 use podnet_daemon_kit::operations::Operations;
-use podnet_ipam_api::{CONTENT_TYPE, RETURN_CODE_HEADER, Response, ReturnCode, encode, path};
+use podnet_ipam_api::{ASKED_HEADER, CONTENT_TYPE, RETURN_CODE_HEADER, Response, ReturnCode, encode, path};
 use serde::Serialize;
 
 use crate::actor::{Actor, Handle};
+use crate::clock;
 use crate::metrics::{Metrics, RequestLabels};
 
 mod addresses;
@@ -88,7 +89,7 @@ impl Server {
 
     /// Answers a request of the contract.
     async fn answer(self, request: Request<Bytes>) -> Answer {
-        let began = request.extensions().get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.0);
+        let began = began(&request);
         let verb = verb(request.method());
         let Answered { answer, url, outcome } = self.route(request, began).await;
         self.metrics.note_request(RequestLabels { url, verb, cns_return_code: outcome }, began.elapsed());
@@ -141,6 +142,17 @@ impl Server {
     }
 }
 
+/// When the client asked, so far as that is known: this daemon may have been held up since.
+fn began(request: &Request<Bytes>) -> Instant {
+    /// A request does not wait for longer: whoever says so has another clock.
+    const LONGEST: Duration = Duration::from_mins(1);
+    let arrived = request.extensions().get::<Arrival>().map_or_else(Instant::now, |arrival| arrival.0);
+    let header = request.headers().get(ASKED_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let age = header.map(|asked| clock::since_boot().saturating_sub(Duration::from_nanos(asked)));
+    let asked = age.filter(|age| *age < LONGEST).and_then(|age| Instant::now().checked_sub(age));
+    asked.map_or(arrived, |asked| asked.min(arrived))
+}
+
 fn unknown() -> Answered {
     Answered { answer: http::not_found(), url: "unknown", outcome: "Not Found" }
 }
@@ -152,5 +164,31 @@ fn verb(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn age(asked: Option<Duration>, arrived: Duration) -> Duration {
+        let mut request = Request::new(Bytes::new());
+        let now = Instant::now();
+        request.extensions_mut().insert(Arrival(now.checked_sub(arrived).unwrap()));
+        if let Some(asked) = asked {
+            let nanos = clock::since_boot().saturating_sub(asked).as_nanos();
+            request.headers_mut().insert(ASKED_HEADER, nanos.to_string().parse().unwrap());
+        }
+        began(&request).elapsed()
+    }
+
+    #[test]
+    fn a_request_began_when_its_client_says_but_never_later_than_it_came() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        assert!((second..2 * second).contains(&age(None, second)));
+        assert!((5 * second..6 * second).contains(&age(Some(5 * second), second)));
+        assert!((5 * second..6 * second).contains(&age(Some(second), 5 * second)));
+        // A clock of its own.
+        assert!((second..2 * second).contains(&age(Some(2 * minute), second)));
     }
 }

@@ -17,12 +17,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 
 pub use self::cri::{PodSandbox, PortMapping};
 use crate::failure::{Context as _, Failure};
 use crate::netns::FOLDER as NAMESPACES;
+use crate::wait;
 
 /// Everything that an engine keeps.
 const FOLDER: &str = "/run/engine";
@@ -61,8 +63,13 @@ impl Drop for Room {
     fn drop(&mut self) {
         let Ok(hierarchies) = fs::read_dir("/sys/fs/cgroup") else { return };
         let roots = hierarchies.filter_map(Result::ok).map(|hierarchy| hierarchy.path());
-        for root in roots.chain([PathBuf::from("/sys/fs/cgroup")]) {
-            remove_groups(&root.join(&self.cgroup[1..]));
+        let groups = roots.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(&self.cgroup[1..]));
+        for group in groups {
+            // An engine's helper may be on its way out.
+            let _stays = wait::until(Duration::from_secs(2), "a control group without processes", || {
+                remove_groups(&group);
+                Ok((!group.exists()).then_some(()))
+            });
         }
     }
 }
@@ -73,8 +80,8 @@ fn remove_groups(group: &Path) {
     for entry in entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
         remove_groups(&entry.path());
     }
-    // A group with a process in it stays: that is a leak, but none of the plugin's.
-    let _stays = fs::remove_dir(group);
+    // A group with a process in it stays.
+    let _busy = fs::remove_dir(group);
 }
 
 /// The namespaces of pods that are there now, by name.

@@ -11,6 +11,9 @@ use crate::sandbox;
 /// The argument before a case's name by which the test binary knows that it is in a sandbox.
 const SANDBOXED: &str = "--sandboxed";
 
+/// What a test does.
+pub type Body = Box<dyn Fn() -> Outcome + Send + Sync>;
+
 /// One test.
 pub struct Case {
     /// `suite::subject::family::test`, unique.
@@ -18,7 +21,7 @@ pub struct Case {
     /// After this time it is killed and has failed.
     pub limit: Duration,
     /// The test itself, run in a sandbox.
-    pub body: Box<dyn Fn() -> Outcome + Send + Sync>,
+    pub body: Body,
 }
 
 impl std::fmt::Debug for Case {

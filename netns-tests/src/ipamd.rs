@@ -140,6 +140,16 @@ impl Ipamd {
         Ok(kib * 1024)
     }
 
+    /// User and system time that it has taken.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).doing("read its stat")?;
+        let (_, fields) = stat.rsplit_once(") ").doing("find the end of its name")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
+        // `USER_HZ`, which Linux shows to programs as 100 whatever it is inside.
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<(), Failure> {
         kill(self.pid(), signal).doing("send a signal")

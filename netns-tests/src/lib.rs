@@ -12,6 +12,7 @@ pub mod engine;
 pub mod failure;
 pub mod harness;
 pub mod ipamd;
+pub mod masq;
 pub mod netns;
 pub mod network;
 pub mod node;

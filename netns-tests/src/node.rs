@@ -1,9 +1,11 @@
 //! Another node, and what the cloud does for the two: a link between them and a route for each node's pods.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::netns::{Netns, Place};
+use crate::probe;
 use crate::subject::{Family, SUBNET_V4, SUBNET_V6};
 
 /// Addresses of the node under test on the link to the other one.
@@ -58,6 +60,10 @@ impl OtherNode {
         }
         for (subnet, via) in family.pick(SUBNET_V4, SUBNET_V6).into_iter().zip(family.pick(NODE.0, NODE.1)) {
             there.ip(&["route", "add", subnet, "via", bare(via)])?;
+        }
+        // The kernel may take a second and more to act on a new link's carrier; until then packets are lost.
+        for address in other.pod_addresses()? {
+            probe::reach(Place::Node, there, address, Duration::from_secs(8))?;
         }
         Ok(other)
     }

@@ -11,6 +11,11 @@ pub fn podnet() -> Result<PathBuf, Failure> {
     located("PODNET_BIN", "release/podnet")
 }
 
+/// The ip-masq agent (`PODNET_MASQ_AGENT_BIN`).
+pub fn masq_agent() -> Result<PathBuf, Failure> {
+    located("PODNET_MASQ_AGENT_BIN", "release/podnet-masq-agent")
+}
+
 /// The podnet-ipamd binary (`PODNET_IPAMD_BIN`).
 pub fn ipamd() -> Result<PathBuf, Failure> {
     located("PODNET_IPAMD_BIN", "release/podnet-ipamd")

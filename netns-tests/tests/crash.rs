@@ -73,8 +73,12 @@ fn routed(network: Network) -> Network {
 /// Kills `verb` at its first system call, then at its second, until it ends before the kill.
 /// After each, one DEL has to leave the node and the pod's namespace as they were.
 fn killed(scene: Scene, configured: fn(Network) -> Network, verb: &str) -> Outcome {
-    let network = configured(ruled(scene)?);
-    table::settle(&network)?;
+    killed_in(&configured(ruled(scene)?), verb)
+}
+
+/// The same of any network.
+pub(crate) fn killed_in(network: &Network, verb: &str) -> Outcome {
+    table::settle(network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
     for at in 1.. {
@@ -83,7 +87,7 @@ fn killed(scene: Scene, configured: fn(Network) -> Network, verb: &str) -> Outco
         if verb == "DEL" {
             network.add(&pod)?;
         }
-        let (command, stdin) = step(&network, verb, &pod)?;
+        let (command, stdin) = step(network, verb, &pod)?;
         let end = tracer::kill_at(command, &stdin, at)?;
         let cleaned = network.del(&pod, None).and_then(|()| before.ensure_unchanged("DEL")).and_then(|()| {
             let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
@@ -153,20 +157,24 @@ const FAULTS: [(&str, &str); 4] = [
 
 /// A failed ADD has left nothing, without any DEL; one that succeeded all the same is complete.
 fn add_failing(scene: Scene, configured: fn(Network) -> Network) -> Outcome {
-    let network = configured(ruled(scene)?);
-    table::settle(&network)?;
+    add_failing_in(&configured(ruled(scene)?))
+}
+
+/// The same of any network.
+pub(crate) fn add_failing_in(network: &Network) -> Outcome {
+    table::settle(network)?;
     let mut before = Snapshot::take()?;
     let mut findings = Vec::new();
     for (names, errno) in FAULTS {
         let counted = Pod::create(&format!("count-{errno}"))?;
-        let (command, stdin) = step(&network, "ADD", &counted)?;
+        let (command, stdin) = step(network, "ADD", &counted)?;
         let calls = tracer::count(&command, &stdin, names)?;
         network.del(&counted, None)?;
         for (name, nth) in
             calls.into_iter().flat_map(|(name, most)| (1..=most).map(move |nth| (name.clone(), nth)))
         {
             let pod = Pod::create(&format!("{name}-{nth}-{errno}"))?;
-            let outcome = with_fault(&network, &pod, &before, (&name, nth, errno));
+            let outcome = with_fault(network, &pod, &before, (&name, nth, errno));
             if let Err(Failure::Failed(finding)) = outcome {
                 findings.push(format!("{name}, the {nth}th, {errno}: {finding}"));
                 before = Snapshot::take()?;

@@ -29,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("an_intent_does_not_free_a_later_add", an_intent_does_not_free_a_later_add, None),
         ("an_intent_of_another_pool_stays", an_intent_of_another_pool_stays, None),
         ("a_daemon_that_does_not_answer", a_daemon_that_does_not_answer, None),
+        ("a_daemon_without_memory_knows_the_pods", a_daemon_without_memory, None),
         ("an_empty_pool", an_empty_pool, None),
         ("a_second_add_frees_nothing", a_second_add_frees_nothing, None),
         ("check_asks_the_daemon", check_asks_the_daemon, None),
@@ -197,21 +198,31 @@ fn a_del_is_made_up_for(scene: Scene) -> Outcome {
     soon_nobody_has_any(&daemon)
 }
 
+/// The daemon does not look where this intent is left: nobody but ADD takes it away.
 fn an_intent_does_not_free_a_later_add(scene: Scene) -> Outcome {
-    let network = network(scene)?;
+    const INTENTS: &str = "/run/elsewhere";
+    let network = network_of(scene, &json!({"socket": SOCKET, "intents": INTENTS}))?;
     let daemon = start(scene)?;
     let pod = Pod::create("a")?;
     network.add(&pod)?;
     daemon.stop()?;
     network.del(&pod, None)?;
+    ensure_eq!(waiting(INTENTS)?, 1, "intents without daemon");
+    failed_add(&network, &pod)?;
+    ensure_eq!(waiting(INTENTS)?, 1, "intents after an ADD that failed");
+    network.del(&pod, None)?;
     let daemon = start(scene)?;
     let added = network.add(&pod)?;
-    // Whatever waits is applied before the next start is over.
-    daemon.stop()?;
-    let daemon = start(scene)?;
-    let assigned = daemon.assigned()?;
-    ensure_eq!(assigned.len(), added.addresses()?.len(), "addresses of the live pod, {assigned:?}");
+    ensure_eq!(waiting(INTENTS)?, 0, "intents beside a live pod");
+    ensure_eq!(daemon.assigned()?.len(), added.addresses()?.len(), "addresses of the live pod");
     network.check(&pod, &added)
+}
+
+/// How many intents are in a directory.
+fn waiting(directory: &str) -> Result<usize, Failure> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<Result<Vec<_>, Failure>>()?;
+    Ok(names.iter().filter(|name| *name != "pool" && !name.starts_with('.')).count())
 }
 
 fn an_intent_of_another_pool_stays(scene: Scene) -> Outcome {
@@ -222,13 +233,7 @@ fn an_intent_of_another_pool_stays(scene: Scene) -> Outcome {
     daemon.stop()?;
     network.del(&pod, None)?;
     let intents = format!("{SOCKET}.d");
-    let waiting = || -> Result<Vec<String>, Failure> {
-        let names =
-            fs::read_dir(&intents)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        let names = names.collect::<Result<Vec<_>, Failure>>()?;
-        Ok(names.into_iter().filter(|name| name != "pool" && !name.starts_with('.')).collect())
-    };
-    ensure_eq!(waiting()?.len(), 1, "intents without daemon");
+    ensure_eq!(waiting(&intents)?, 1, "intents without daemon");
     let folder = Path::new("/run/other");
     fs::create_dir(folder)?;
     let config = format!("listen: {{socket: {SOCKET}}}\n{}", ipamd::pool(scene.family, FIRST, COUNT));
@@ -236,12 +241,14 @@ fn an_intent_of_another_pool_stays(scene: Scene) -> Outcome {
     other.ready()?;
     let next = Pod::create("b")?;
     network.add(&next)?;
-    ensure_eq!(waiting()?.len(), 1, "intents of the first pool, with another daemon in its place");
+    ensure_eq!(waiting(&intents)?, 1, "intents of the first pool, with another daemon in its place");
     network.del(&next, None)?;
     other.stop()?;
     let daemon = start(scene)?;
     soon_nobody_has_any(&daemon)?;
-    wait::until(Duration::from_secs(10), "the end of the intent", || Ok(waiting()?.is_empty().then_some(())))
+    wait::until(Duration::from_secs(10), "the end of the intent", || {
+        Ok((waiting(&intents)? == 0).then_some(()))
+    })
 }
 
 fn a_daemon_that_does_not_answer(scene: Scene) -> Outcome {
@@ -261,6 +268,20 @@ fn a_daemon_that_does_not_answer(scene: Scene) -> Outcome {
     daemon.signal(Signal::SIGCONT)?;
     // What it did not answer it may have done: the intents see to it.
     soon_nobody_has_any(&daemon)
+}
+
+fn a_daemon_without_memory(scene: Scene) -> Outcome {
+    let network = network(scene)?;
+    let daemon = start(scene)?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    let assigned = daemon.assigned()?;
+    daemon.stop()?;
+    fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
+    let daemon = start(scene)?;
+    ensure_eq!(daemon.assigned()?, assigned, "what a daemon without journal has assigned");
+    network.del(&pod, None)?;
+    nobody_has_any(&daemon)
 }
 
 fn an_empty_pool(scene: Scene) -> Outcome {

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use podnet_netns_tests::dropin::Maker;
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
-use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::harness::{Body, Case};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::{ensure_eq, reply, view};
 use serde_json::{Value, json};
 
+use crate::crash;
 use crate::table::settle;
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -101,6 +102,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     for maker in Maker::ALL {
         let by = maker.word();
+        case(format!("{by}::cnitool_switches_a_chain"), Box::new(move || kubenet::switched(maker)));
         case(format!("{by}::loopback"), Box::new(move || traffic::loopback(maker)));
         case(format!("{by}::isolated_ports_do_not_meet"), Box::new(move || traffic::isolated(maker)));
         case(format!("{by}::a_forged_sender_is_not_heard"), Box::new(move || traffic::forged(maker)));
@@ -124,6 +126,30 @@ pub(crate) fn cases() -> Vec<Case> {
         Box::new(kubenet::kubenet_leaves),
     );
     case("podnet::vlans".into(), Box::new(traffic::vlans));
+    cases.extend(crash_cases());
+    cases
+}
+
+/// Without any record, too, a DEL finds what a killed process left.
+fn crash_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in ["bridge", "ptp"] {
+        let network = move || {
+            let entry = json!({"type": kind, "isDefaultGateway": true, "macspoofchk": true, "ipMasq": true,
+                "ipMasqBackend": "nftables", "ipam": host_local(&json!([]))});
+            network(Maker::Podnet, entry)
+        };
+        let tests: [(&str, Body); 3] = [
+            ("add_killed_at_every_system_call", Box::new(move || crash::killed_in(&network()?, "ADD"))),
+            ("del_killed_at_every_system_call", Box::new(move || crash::killed_in(&network()?, "DEL"))),
+            ("add_with_every_call_failing_once", Box::new(move || crash::add_failing_in(&network()?))),
+        ];
+        cases.extend(tests.map(|(test, body)| Case {
+            name: format!("dropin_interfaces::podnet::{kind}_{test}"),
+            limit: Duration::from_mins(10),
+            body,
+        }));
+    }
     cases
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("check_and_del_without_br_netfilter", check_and_del, None),
         ("check_finds_br_netfilter_gone", check_finds_br_netfilter_gone, Some(&SHALLOW_CHECK)),
         ("duplicates_rules_follow_the_gateway", duplicates_rules_follow, Some(&NO_DUPLICATE_RULES)),
+        ("another_configuration_ends_promiscuity", another_configuration, Some(&NO_DUPLICATE_RULES)),
         ("check_finds_no_rules_against_duplicates", check_finds_duplicates, Some(&NO_DUPLICATE_RULES)),
     ];
     table::cases("hairpin", &[Family::Dual], tests)
@@ -260,6 +261,33 @@ fn duplicates_rules_follow(scene: Scene) -> Outcome {
     let found = duplicates_rules()?;
     ensure!(found.contains("ip saddr 10.99.0.0/20 drop"), "no rule for the new subnet in {found}");
     ensure!(!found.contains("10.244.1."), "a rule for the old subnet in {found}");
+    Ok(())
+}
+
+fn is_promiscuous() -> Result<bool, Failure> {
+    Ok(crate::look::has_flag(&crate::look::link(Place::Node, "cbr0")?, "PROMISC"))
+}
+
+fn another_configuration(scene: Scene) -> Outcome {
+    let promiscuous = Mode::Promiscuous.network(scene)?;
+    promiscuous.add(&Pod::create("a")?)?;
+    ensure!(is_promiscuous()?, "not promiscuous");
+    duplicates_rules()?;
+    let plain = Mode::Veth.network(scene)?;
+    let pod = Pod::create("b")?;
+    let added = plain.add(&pod)?;
+    ensure!(!is_promiscuous()?, "still promiscuous");
+    ensure!(duplicates_rules().is_err(), "still rules against duplicates");
+    plain.check(&pod, &added)?;
+    // And back.
+    let pod = Pod::create("c")?;
+    let added = promiscuous.add(&pod)?;
+    promiscuous.check(&pod, &added)?;
+    plain.add(&Pod::create("d")?)?;
+    // Promiscuity that somebody else wants stays.
+    Place::Node.ip(&["link", "set", "cbr0", "promisc", "on"])?;
+    plain.add(&Pod::create("e")?)?;
+    ensure!(is_promiscuous()?, "not promiscuous any more");
     Ok(())
 }
 

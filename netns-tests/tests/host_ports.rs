@@ -1,8 +1,9 @@
 //! Host ports: every way in, whose a port is, and what is left when its pod is gone.
 
+mod iptables;
+
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
@@ -10,16 +11,14 @@ use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::node::OtherNode;
-use podnet_netns_tests::process::{run, tool};
+use podnet_netns_tests::process::tool;
 use podnet_netns_tests::reply::{self, Added, CniError};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq, probe, sctp, seccomp, tools};
+use podnet_netns_tests::{ensure, ensure_eq, probe, sctp};
 use serde_json::{Value, json};
 
-use crate::differences::{
-    FORGETS_ELSEWHERE, LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS, UDP_AT_ADD_ONLY,
-};
+use crate::differences::{LOOPBACK_OPEN, OTHER_HOST_PORTS, SHARES_HOST_PORTS};
 use crate::server::{PATIENCE, Server};
 use crate::table::{self, Scene};
 
@@ -30,7 +29,6 @@ pub(crate) fn cases() -> Vec<Case> {
         &[
             ("every_way_in", |scene| every_way_in(scene, Backend::Default, "0"), None),
             ("every_way_in_with_br_netfilter", |scene| every_way_in(scene, Backend::Default, "1"), None),
-            ("every_way_in_by_iptables", |scene| every_way_in(scene, Backend::Iptables, "0"), None),
             ("a_port_of_one_address", a_port_of_one_address, None),
             ("without_snat_sources_stay", without_snat_sources_stay, None),
             ("services_come_first", services_come_first, None),
@@ -46,11 +44,6 @@ pub(crate) fn cases() -> Vec<Case> {
                 |scene| a_port_is_one_pods(scene, Backend::Default),
                 Some(&SHARES_HOST_PORTS),
             ),
-            (
-                "a_port_is_one_pods_by_iptables",
-                |scene| a_port_is_one_pods(scene, Backend::Iptables),
-                Some(&SHARES_HOST_PORTS),
-            ),
             ("a_lost_pods_port_is_free", a_lost_pods_port_is_free, Some(&OTHER_HOST_PORTS)),
             ("a_thousand_ports", a_thousand_ports, Some(&OTHER_HOST_PORTS)),
             (
@@ -58,20 +51,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 |s| del_needs_no_ports(s, Backend::Default),
                 Some(&OTHER_HOST_PORTS),
             ),
-            (
-                "del_needs_no_port_mappings_by_iptables",
-                |s| del_needs_no_ports(s, Backend::Iptables),
-                Some(&OTHER_HOST_PORTS),
-            ),
             ("gc_takes_rules_alone", |s| gc_takes_rules_alone(s, Backend::Default), Some(&OTHER_HOST_PORTS)),
-            (
-                "gc_takes_rules_alone_by_iptables",
-                |s| gc_takes_rules_alone(s, Backend::Iptables),
-                Some(&OTHER_HOST_PORTS),
-            ),
-            ("check_names_a_missing_rule_of_iptables", check_names_rule_of_iptables, Some(&OTHER_HOST_PORTS)),
-            ("without_nftables_iptables_translates", without_nftables, Some(&OTHER_HOST_PORTS)),
-            ("without_iptables_nothing_is_left", without_iptables, Some(&OTHER_HOST_PORTS)),
             ("sctp_has_rules", sctp_has_rules, Some(&OTHER_HOST_PORTS)),
             (
                 "check_names_a_missing_port",
@@ -118,31 +98,17 @@ pub(crate) fn cases() -> Vec<Case> {
     let v4 = table::cases(
         "host_ports",
         &[Family::V4],
-        &[
-            (
-                "loopback_is_closed_to_neighbours",
-                |s| loopback_is_closed_to_neighbours(s, Backend::Default),
-                Some(&LOOPBACK_OPEN),
-            ),
-            (
-                "loopback_is_closed_to_neighbours_by_iptables",
-                |s| loopback_is_closed_to_neighbours(s, Backend::Iptables),
-                Some(&LOOPBACK_OPEN),
-            ),
-            ("udp_goes_to_the_next_pod", |scene| udp_goes_to_the_next_pod(scene, 1), Some(&UDP_AT_ADD_ONLY)),
-            (
-                "udp_of_many_ports_goes_to_the_next_pod",
-                |scene| udp_goes_to_the_next_pod(scene, 60),
-                Some(&UDP_AT_ADD_ONLY),
-            ),
-            ("udp_to_elsewhere_is_remembered", udp_to_elsewhere_is_remembered, Some(&FORGETS_ELSEWHERE)),
-        ],
+        &[(
+            "loopback_is_closed_to_neighbours",
+            |s| loopback_is_closed_to_neighbours(s, Backend::Default),
+            Some(&LOOPBACK_OPEN),
+        )],
     );
-    each.into_iter().chain(dual).chain(v4).collect()
+    each.into_iter().chain(dual).chain(v4).chain(iptables::cases()).collect()
 }
 
 /// The scene's network with these host ports: by podnet alone, or by the reference's chain.
-fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
+pub(crate) fn network(scene: Scene, mappings: &Value) -> Result<Network, Failure> {
     let mut network = scene.network()?;
     let runtime = json!({ "portMappings": mappings });
     if scene.subject == Subject::Podnet {
@@ -394,88 +360,6 @@ fn check_names_after(scene: Scene, text: &str, tamper: impl FnOnce() -> Outcome)
     Ok(())
 }
 
-fn check_names_rule_of_iptables(scene: Scene) -> Outcome {
-    let pod = Pod::create("a")?;
-    let network = network_by(scene, Backend::Iptables, &json!([port(8080, 80, "tcp")]))?;
-    let added = network.add(&pod)?;
-    network.check(&pod, &added)?;
-    for (program, chain) in [("iptables", "CNI-HOSTPORT-DNAT"), ("ip6tables", "CNI-DN-")] {
-        let listed = tool(&[program, "-t", "nat", "-S"])?;
-        let rule =
-            listed.lines().find_map(|line| line.strip_prefix("-A ").filter(|rule| rule.starts_with(chain)));
-        let chain = rule.and_then(|rule| rule.split(' ').next()).doing(chain)?;
-        tool(&[program, "-t", "nat", "-F", chain])?;
-        let error = reply::error(&network.call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
-        ensure!(error.names(chain), "{chain} is not in {error:?}");
-    }
-    network.del(&pod, Some(&added))
-}
-
-/// On a kernel without nftables the programs in PATH are those that work on its older tables.
-fn without_nftables(scene: Scene) -> Outcome {
-    const PROGRAMS: &str = "/run/older";
-    fs::create_dir(PROGRAMS)?;
-    for name in ["iptables", "iptables-restore", "ip6tables", "ip6tables-restore"] {
-        let older = tools::in_path(&name.replace("tables", "tables-legacy"))?;
-        symlink(older, format!("{PROGRAMS}/{name}"))?;
-    }
-    let network = network(scene, &json!([port(8080, 80, "tcp")]))?;
-    let call = |verb: &str, pod: Option<&Pod>, extra: &[(&str, Value)]| {
-        let mut command = network.command(0, verb, pod)?;
-        seccomp::without_nftables(command.env("PATH", PROGRAMS));
-        run(&mut command, network.config(0, extra)?.to_string().as_bytes())
-    };
-    let rules = || {
-        Ok::<_, Failure>(
-            ["iptables", "ip6tables"]
-                .map(|program| tool(&[&format!("{PROGRAMS}/{program}"), "-t", "nat", "-S"])),
-        )
-    };
-    for br_netfilter in ["1", "0"] {
-        for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
-            fs::write(format!("/proc/sys/net/bridge/{name}"), br_netfilter).doing(name)?;
-        }
-        for has_record in [true, false] {
-            let pod = Pod::create("a")?;
-            let added = reply::result(call("ADD", Some(&pod), &[])?)?;
-            for listed in rules()? {
-                ensure!(listed?.contains(&pod.container), "no rule names the container");
-            }
-            for (address, gateway) in added.addresses()?.into_iter().zip(scene.family.gateways()) {
-                let server = Server::start(&pod, (address, 80).into(), false)?;
-                server.asked(Place::Node, (gateway, 8080).into())?;
-            }
-            reply::silence(call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?)?;
-            if !has_record {
-                fs::remove_file(record()?)?;
-            }
-            reply::silence(call("DEL", Some(&pod), &[])?)?;
-            for listed in rules()? {
-                ensure!(!listed?.contains(&pod.container), "DEL leaves rules");
-            }
-        }
-    }
-    reply::silence(call("GC", None, &[("cni.dev/valid-attachments", json!([]))])?)
-}
-
-/// The rules come last: where they cannot be made, all the rest is taken back.
-fn without_iptables(scene: Scene) -> Outcome {
-    settle_ports(scene, Backend::Iptables)?;
-    let before = Snapshot::take()?;
-    let pod = Pod::create("a")?;
-    let network = network_by(scene, Backend::Iptables, &json!([port(8080, 80, "tcp")]))?;
-    let mut add = network.command(0, "ADD", Some(&pod))?;
-    let failed = run(add.env("PATH", "/nowhere"), network.config(0, &[])?.to_string().as_bytes())?;
-    ensure!(reply::error(&failed)?.names("iptables"), "{failed}");
-    before.ensure_unchanged("an ADD without iptables")?;
-    let mut status = network.command(0, "STATUS", None)?;
-    let failed = run(status.env("PATH", "/nowhere"), network.config(0, &[])?.to_string().as_bytes())?;
-    ensure_eq!(reply::error(&failed)?.code, 50, "code of STATUS without iptables");
-    let added = network.add(&pod)?;
-    network.del(&pod, Some(&added))?;
-    before.ensure_unchanged("DEL")
-}
-
 fn bad_input_is_named(scene: Scene) -> Outcome {
     let pod = Pod::create("a")?;
     let before = Snapshot::take()?;
@@ -520,50 +404,6 @@ fn loopback_is_closed_to_neighbours(scene: Scene, backend: Backend) -> Outcome {
     Ok(())
 }
 
-/// A client that never falls silent keeps its entry alive: it has to reach each pod in turn all the same. From 49 ports
-/// on, podnet looks for the entries itself, as it does on kernels before 6.11.
-fn udp_goes_to_the_next_pod(scene: Scene, ports: u16) -> Outcome {
-    let other = OtherNode::create(scene.family)?;
-    let target = SocketAddr::new(first_of(other.masquerade_addresses()?)?, 8080);
-    let client = other.place().inside(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
-    let ports: Vec<Value> = (0..ports).map(|number| port(8080 + number, 53 + number, "udp")).collect();
-    let network = network(scene, &ports.into())?;
-    client.send_to(b"before any pod", target)?;
-    for name in ["a", "b"] {
-        let pod = Pod::create(name)?;
-        let added = network.add(&pod)?;
-        let server = Place::from(&pod.netns).inside(|| Ok(UdpSocket::bind((first(&added)?, 53))?))?;
-        server.set_read_timeout(Some(PATIENCE))?;
-        client.send_to(b"there", target)?;
-        let mut word = [0; 16];
-        server.recv_from(&mut word).doing(format_args!("a datagram in pod {name}"))?;
-        network.del(&pod, Some(&added))?;
-    }
-    Ok(())
-}
-
-/// A pod's question to a name server elsewhere is not to lose its translation when another pod gets port 53 of the node.
-fn udp_to_elsewhere_is_remembered(scene: Scene) -> Outcome {
-    let other = OtherNode::create(scene.family)?;
-    let elsewhere = first_of(other.pod_addresses()?)?;
-    let (asking, pod) = (Pod::create("a")?, Pod::create("b")?);
-    let network = network(scene, &json!([port(53, 53, "udp")]))?;
-    table::settle(&network)?;
-    scene.network()?.add(&asking)?;
-    let tracked = || {
-        let listed = tool(&["conntrack", "-L", "-p", "udp", "-d", &elsewhere.to_string()])?;
-        Ok::<_, Failure>(listed.lines().count())
-    };
-    let server = Server::start(other.place(), (elsewhere, 53).into(), true)?;
-    server.asked((&asking.netns).into(), (elsewhere, 53).into())?;
-    ensure_eq!(tracked()?, 1, "connections before");
-    let added = network.add(&pod)?;
-    ensure_eq!(tracked()?, 1, "connections after ADD");
-    network.del(&pod, Some(&added))?;
-    ensure_eq!(tracked()?, 1, "connections after DEL");
-    Ok(())
-}
-
 /// Lets a pod with a port come and go: the table and its chains are the node's own.
 fn settle_ports(scene: Scene, backend: Backend) -> Outcome {
     table::settle(&network_by(scene, backend, &json!([port(1, 1, "tcp")]))?)
@@ -578,10 +418,10 @@ fn record() -> Result<std::path::PathBuf, Failure> {
     Ok(records.next().doing("a record")??.path())
 }
 
-fn first(added: &Added) -> Result<IpAddr, Failure> {
+pub(crate) fn first(added: &Added) -> Result<IpAddr, Failure> {
     first_of(added.addresses()?)
 }
 
-fn first_of(addresses: Vec<IpAddr>) -> Result<IpAddr, Failure> {
+pub(crate) fn first_of(addresses: Vec<IpAddr>) -> Result<IpAddr, Failure> {
     addresses.into_iter().next().doing("an address")
 }

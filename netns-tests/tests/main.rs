@@ -13,6 +13,7 @@ mod daemon_kill;
 mod delete;
 mod differences;
 mod differential;
+mod doctor;
 mod dropin_chained;
 mod dropin_interfaces;
 mod exchange;
@@ -23,6 +24,10 @@ mod host_ports;
 mod ipam;
 mod ipamd;
 mod look;
+mod masq_life;
+mod masq_repair;
+mod masq_rules;
+mod node_tool;
 mod podman;
 mod results;
 mod runtime;
@@ -30,6 +35,7 @@ mod scale;
 mod server;
 mod state_directory;
 mod table;
+mod udp_ports;
 mod vnet;
 
 use std::process::ExitCode;
@@ -43,6 +49,7 @@ fn main() -> ExitCode {
         check::cases(),
         gc_status::cases(),
         host_ports::cases(),
+        udp_ports::cases(),
         bad_input_kernel::cases(),
         exchange::cases(),
         scale::cases(),
@@ -60,8 +67,13 @@ fn main() -> ExitCode {
         podman::cases(),
         containerd::cases(),
         differential::cases(),
+        node_tool::cases(),
+        doctor::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),
+        masq_rules::cases(),
+        masq_repair::cases(),
+        masq_life::cases(),
         differences::cases(),
     ];
     podnet_netns_tests::harness::main(suites.into_iter().flatten().collect())

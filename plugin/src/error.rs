@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use podnet_cni::json::DecodeError;
 use podnet_cni::{ArgsError, ConversionError, ErrorObject, RequestError, ResultError, ValidAttachmentsError};
 use podnet_datapath::{
-    ApplyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner, RemoveError, SysctlError,
-    VerifyError, loopback::LoopbackError, netlink::NetlinkError, nft::NftError,
+    ApplyError, InventoryError, LegacyError, LimitError, LinkNameError, LocalnetError, NetnsError, Owner,
+    RemoveError, ScratchError, SysctlError, VerifyError, loopback::LoopbackError, netlink::NetlinkError,
+    nft::NftError,
 };
 use podnet_host_local::{AllocateError, OwnerError, ResolvConfError, StoreError};
 
@@ -123,6 +124,15 @@ pub(crate) enum Error {
     /// The kernel, in GC.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// Another namespace, in a look at the whole node.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// Trying what the kernel can.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The old iptables' tables.
+    #[error(transparent)]
+    Legacy(#[from] LegacyError),
     /// nftables, in GC.
     #[error(transparent)]
     Nft(#[from] NftError),
@@ -204,10 +214,12 @@ impl Error {
             | Self::ResolvConf(_)
             | Self::Allocate(AllocateError::Store(_)) => code::IO_FAILURE,
             Self::Allocate(_) | Self::Exhausted(_) => code::NO_ADDRESS,
-            Self::Apply(
+            Self::Limit(LimitError::InTheWay { .. })
+            | Self::Apply(
                 ApplyError::NotABridge { .. }
                 | ApplyError::BridgeMtu { .. }
                 | ApplyError::BridgeAddress { .. }
+                | ApplyError::SubnetTaken { .. }
                 | ApplyError::NamesTaken { .. }
                 | ApplyError::PodNameTaken { .. }
                 | ApplyError::UplinkDown { .. }
@@ -218,6 +230,9 @@ impl Error {
             | Self::Verify(_)
             | Self::Remove(_)
             | Self::Netlink(_)
+            | Self::Inventory(_)
+            | Self::Scratch(_)
+            | Self::Legacy(_)
             | Self::Sysctl(_)
             | Self::Nft(_)
             | Self::Portmap(_)

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use podnet_cni::json::{DecodeError, decode, inspect, member};
 use podnet_cni::{Args, Network, Route};
 use podnet_datapath::Owner;
-use podnet_host_local::IpamConfig;
+use podnet_host_local::{IpamConfig, Usage};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -72,7 +72,7 @@ impl Ipam {
             name => match Kind::named(name) {
                 Some(kind) => {
                     let daemon = Daemon::read(kind, &read(given)?, conf, Style::Interface, args)?;
-                    Ok(Self::Daemon(daemon.for_gateways(gateways)))
+                    Ok(Self::Daemon(daemon.with_gateways(gateways)))
                 }
                 None => Ok(Self::Delegate(Delegate::read(name, conf, network, gateways)?)),
             },
@@ -134,13 +134,13 @@ impl Ipam {
         }
     }
 
-    /// How the source's own memory differs from what the attachment was given.
-    pub(crate) fn check(&self, owner: &Owner, leases: &[Lease]) -> Result<Vec<String>, Error> {
+    /// How the source's own memory differs from what the attachment in the namespace `netns` was given.
+    pub(crate) fn check(&self, owner: &Owner, leases: &[Lease], netns: &str) -> Result<Vec<String>, Error> {
         match self {
             Self::HostLocal(host_local) => host_local.check(owner, leases),
             Self::Static(_) => Ok(Vec::new()),
             Self::Daemon(daemon) => Ok(daemon.check(owner, &host_local::addresses(leases))?),
-            Self::Delegate(delegate) => Ok(delegate.check(owner)?),
+            Self::Delegate(delegate) => Ok(delegate.check(owner, netns)?),
         }
     }
 
@@ -160,6 +160,28 @@ impl Ipam {
             Self::HostLocal(host_local) => host_local.next_gateways(),
             Self::Static(fixed) => fixed.grant().leases.iter().filter_map(Lease::gateway_net).collect(),
             Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
+        }
+    }
+
+    /// The pods' networks, so far as the configuration says them.
+    pub(crate) fn subnets(&self) -> Vec<IpNet> {
+        match self {
+            Self::HostLocal(host_local) => host_local.subnets(),
+            Self::Static(fixed) => fixed.grant().leases.iter().map(|lease| lease.address.trunc()).collect(),
+            Self::Daemon(_) | Self::Delegate(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the pods' networks are this node's alone: nobody else has an address there.
+    pub(crate) fn owns_subnets(&self) -> bool {
+        matches!(self, Self::HostLocal(_))
+    }
+
+    /// How full the source is, where it has a number of addresses of its own to give.
+    pub(crate) fn usage(&self) -> Result<Vec<Usage>, Error> {
+        match self {
+            Self::HostLocal(host_local) => host_local.usage(),
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => Ok(Vec::new()),
         }
     }
 

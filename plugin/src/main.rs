@@ -22,6 +22,9 @@ mod plugin;
 mod portmap;
 mod record;
 mod settings;
+mod subnets;
+#[cfg(test)]
+mod testing;
 mod tool;
 
 use std::io::Write;

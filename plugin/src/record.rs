@@ -61,13 +61,16 @@ pub(crate) struct Record {
     pub(crate) pod: Option<String>,
     /// The configuration that ADD was given, without `prevResult`.
     pub(crate) config: Value,
+    /// CNI_ARGS of ADD.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) args: String,
     /// What IPAM handed out; absent while ADD has not got that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reserved: Option<Reserved>,
 }
 
 /// What an attachment was given, and where it is reserved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reserved {
     /// host-local's `dataDir`; the network's own directory lies in it. Absent for other types.
@@ -161,8 +164,14 @@ impl Record {
             sandbox: sandbox.to_owned(),
             pod,
             config: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            args: String::new(),
             reserved: None,
         }
+    }
+
+    /// The same record with ADD's CNI_ARGS.
+    pub(crate) fn called_with(self, args: &str) -> Self {
+        Self { args: args.to_owned(), ..self }
     }
 
     /// The same record, now that the addresses are known.

@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::ipam::Ipam;
 use crate::mode::Mode;
-use crate::netconf::NetConf;
+use crate::netconf::{ConfigError, NetConf};
+use crate::subnets;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -23,9 +24,13 @@ impl Settings {
     /// Reads the configuration of `network`; `args` are those of CNI_ARGS.
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
-        let mode = conf.check(args)?;
+        let mut mode = conf.check(args)?;
         let ipam = Ipam::read(&conf, network, args, mode.gateways())?;
         mode.pod().check_families(ipam.has_ipv6())?;
+        refuse_nested(&ipam.subnets())?;
+        if let Mode::Kubenet(kubenet) = &mut mode {
+            kubenet.owns_subnets = ipam.owns_subnets();
+        }
         Ok(Self { conf, mode, ipam })
     }
 
@@ -54,5 +59,15 @@ impl Settings {
     /// What the pod is told of DNS, where IPAM says `ipam`.
     pub(crate) fn dns(&self, ipam: Dns) -> Dns {
         self.conf.dns(ipam)
+    }
+}
+
+fn refuse_nested(subnets: &[IpNet]) -> Result<(), ConfigError> {
+    match subnets::nested(subnets) {
+        Some((a, b)) => {
+            let rule = format!("it overlaps {a}: the same subnet, or one beside it");
+            Err(ConfigError::invalid("ipam", format!("subnet {b}"), rule))
+        }
+        None => Ok(()),
     }
 }

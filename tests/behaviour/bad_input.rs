@@ -139,9 +139,9 @@ fn wrong_sets() -> Vec<(Value, &'static str)> {
 /// What podnet knows of, and this version does not do: refused, since somebody relies on it.
 fn unsupported() -> Vec<Fault> {
     vec![
-        ("antiSpoofing", json!(true), 2, "true"),
-        ("blockWireserver", json!(true), 2, "true"),
-        ("blockIMDS", json!(true), 2, "true"),
+        ("antiSpoofing", json!("true"), 6, "antiSpoofing"),
+        ("blockWireserver", json!(1), 6, "blockWireserver"),
+        ("blockIMDS", json!({}), 6, "blockIMDS"),
         ("ingressRate", json!(8000), 7, "ingressBurst"),
         ("egressRate", json!(7), 7, "7"),
         ("egressRate", json!("10M"), 6, "10M"),

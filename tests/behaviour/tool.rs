@@ -117,6 +117,53 @@ fn entries_of_other_plugins_are_their_own_matter() {
 }
 
 #[test]
+fn subnets_in_each_others_way_are_errors() {
+    let with_ranges = |ranges: Value| {
+        let mut entry = entry();
+        entry["ipam"]["ranges"] = ranges;
+        entry
+    };
+    let nested = with_ranges(json!([
+        [{"subnet": "10.244.1.0/24"}],
+        [{"subnet": "10.244.0.0/16", "rangeStart": "10.244.9.1", "rangeEnd": "10.244.9.9"}],
+    ]));
+    let (errors, _) = findings(&list(&[nested]));
+    let wanted = "plugins[0]: ipam: subnet 10.244.0.0/16 is not valid: it overlaps 10.244.1.0/24";
+    assert!(matches!(errors.as_slice(), [error] if error.starts_with(wanted)), "{errors:?}");
+
+    let divided = with_ranges(json!([
+        [{"subnet": "10.244.0.0/16", "rangeEnd": "10.244.0.99"}],
+        [{"subnet": "10.244.0.0/16", "rangeStart": "10.244.1.0"}],
+        [{"subnet": "fd00::/64"}],
+    ]));
+    assert_eq!(findings(&list(&[divided])), (vec![], vec![]));
+
+    let (errors, _) = findings(&list(&[entry(), with_ranges(json!([[{"subnet": "10.244.1.128/25"}]]))]));
+    let wanted = "plugins[1]: subnet 10.244.1.128/25 overlaps 10.244.1.0/24 of plugins[0]";
+    assert!(matches!(errors.as_slice(), [error] if error.starts_with(wanted)), "{errors:?}");
+}
+
+#[test]
+fn who_may_not_look_is_told_so() {
+    let reply = tool(&["doctor", "--conf-dir", "/nonexistent", "--output", "json"]).reply().unwrap();
+    assert_eq!(reply.code, Some(2), "{reply}");
+    assert!(reply.stderr.starts_with("podnet doctor: kernel: "), "{reply}");
+    let found: Vec<Value> = serde_json::from_str(&reply.stdout).unwrap();
+    assert!(found.iter().any(|finding| finding["check"] == "conflist"), "{reply}");
+}
+
+#[test]
+fn an_empty_list_of_the_living_is_not_believed() {
+    for (list, words) in
+        [("", "the list is empty"), (" \n", "the list is empty"), ("ID NAME\n1 a", "neither ids")]
+    {
+        let reply = tool(&["gc", "--network", "net", "--alive", "-"]).stdin(list).reply().unwrap();
+        assert_eq!((reply.code, reply.stdout.as_str()), (Some(2), ""), "{reply}");
+        assert!(reply.stderr.contains(words), "{reply}");
+    }
+}
+
+#[test]
 fn the_lists_own_members_are_checked() {
     for (member, value, names) in [
         ("name", json!(""), "name"),
@@ -198,7 +245,7 @@ fn help_mentions_every_command() {
     for arguments in [["--help"], ["-h"]] {
         let reply = tool(&arguments).reply().unwrap();
         assert_eq!(reply.code, Some(0), "{reply}");
-        for command in ["version", "list", "conf"] {
+        for command in ["version", "list", "check", "gc", "doctor", "conf"] {
             let described = |line: &str| line.trim_start().starts_with(&format!("{command} "));
             assert!(reply.stdout.lines().any(described), "{command}: {reply}");
         }
@@ -207,9 +254,16 @@ fn help_mentions_every_command() {
 
 #[test]
 fn wrong_usage_is_told_on_stderr() {
-    for arguments in
-        [&["conf"][..], &["frobnicate"], &["--frobnicate"], &["version", "--output", "yaml"], &["list", "x"]]
-    {
+    for arguments in [
+        &["conf"][..],
+        &["frobnicate"],
+        &["--frobnicate"],
+        &["version", "--output", "yaml"],
+        &["list", "x"],
+        &["check", "net"],
+        &["gc"],
+        &["doctor", "--service-cidr", "10.96.0.0/33"],
+    ] {
         let reply = tool(arguments).reply().unwrap();
         assert_eq!((reply.code, reply.stdout.as_str()), (Some(2), ""), "{reply}");
         assert!(reply.stderr.starts_with("error: ") && reply.stderr.contains("--help"), "{reply}");

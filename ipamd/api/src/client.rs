@@ -15,6 +15,7 @@ mod server;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,8 +24,8 @@ pub use server::{Server, ServerError};
 
 use crate::endpoint::EndpointReply;
 use crate::{
-    CONTENT_TYPE, IpConfigReply, IpConfigRequest, IpConfigsReply, IpConfigsRequest, Response, decode, encode,
-    path,
+    ASKED_HEADER, CONTENT_TYPE, IpConfigReply, IpConfigRequest, IpConfigsReply, IpConfigsRequest, Response,
+    decode, encode, path,
 };
 use connection::Connection;
 
@@ -123,14 +124,15 @@ impl Client {
     /// The body of an answer with status 200.
     fn call(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
         let start = Instant::now();
+        let asked = since_boot().as_nanos().to_string();
+        let headers = [("Content-Type", CONTENT_TYPE), (ASKED_HEADER, asked.as_str())];
+        let request = http::request(method, path, self.server.host(), &headers, body);
         let connected =
             Connection::open(&self.server, start + self.patience.min(self.limit), start + self.limit);
         let mut connection =
             connected.map_err(|source| ClientError::Connect { server: self.server.clone(), source })?;
         let lost = |source| ClientError::Lost { server: self.server.clone(), path: path.to_owned(), source };
-        connection
-            .write_all(&http::request(method, path, self.server.host(), CONTENT_TYPE, body))
-            .map_err(lost)?;
+        connection.write_all(&request).map_err(lost)?;
         let answer = http::read_answer(&mut connection).map_err(lost)?;
         if answer.status == OK {
             return Ok(answer.body);
@@ -142,6 +144,11 @@ impl Client {
             text: readable(&answer.body),
         })
     }
+}
+
+/// The clock of [`ASKED_HEADER`], which goes on while the node sleeps.
+fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
 /// The beginning of a text for people, in one line.

@@ -39,7 +39,7 @@ pub use reply::{
     Route,
 };
 pub use request::{IpConfigRequest, IpConfigsRequest};
-pub use wire::{CONTENT_TYPE, MAX_BODY, RETURN_CODE_HEADER, WireError, decode, encode};
+pub use wire::{ASKED_HEADER, CONTENT_TYPE, MAX_BODY, RETURN_CODE_HEADER, WireError, decode, encode};
 
 #[cfg(test)]
 mod tests;

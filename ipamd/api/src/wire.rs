@@ -7,6 +7,10 @@ use serde_json::Value;
 /// The header that repeats the return code's name.
 pub const RETURN_CODE_HEADER: &str = "Cns_return_code";
 
+/// The header in which podnet says when it asked: nanoseconds of `CLOCK_BOOTTIME`. A daemon that was held up reads a request
+/// after the DEL that followed it, and must know. A CNS passes it over.
+pub const ASKED_HEADER: &str = "Podnet-Asked";
+
 /// The type of every body of the contract.
 pub const CONTENT_TYPE: &str = "application/json; charset=UTF-8";
 

@@ -34,9 +34,14 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
-    let gauge = ConstGauge::new(value);
-    gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+/// A metric without labels.
+fn single(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
 fn own(figures: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -62,27 +67,14 @@ fn own(figures: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
             i64::try_from(figures.size.snapshot).unwrap_or(i64::MAX)
         }),
     ] {
-        gauge(encoder, &format!("podnet_ipamd_{name}"), help, value)?;
+        single(encoder, &format!("podnet_ipamd_{name}"), help, &ConstGauge::new(value))?;
     }
     let skipped = ConstCounter::new(figures.cool_downs_skipped);
     let help = "Addresses that were assigned before their cool-down ended";
-    skipped.encode(encoder.encode_descriptor(
-        "podnet_ipamd_cool_downs_skipped",
-        help,
-        None,
-        skipped.metric_type(),
-    )?)?;
-    if let Some(age) = figures.source_age {
-        let age = ConstGauge::new(age);
-        let help = "Since the source's last good answer";
-        age.encode(encoder.encode_descriptor(
-            "podnet_ipamd_source_age_seconds",
-            help,
-            None,
-            age.metric_type(),
-        )?)?;
-    }
-    Ok(())
+    single(encoder, "podnet_ipamd_cool_downs_skipped", help, &skipped)?;
+    let age = figures.source_age.map(ConstGauge::new);
+    let help = "Since the source's last good answer";
+    age.map_or(Ok(()), |age| single(encoder, "podnet_ipamd_source_age_seconds", help, &age))
 }
 
 fn by_state(counts: &Counts) -> [(&'static str, usize); 5] {
@@ -145,7 +137,7 @@ fn of_cns(figures: &Figures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
         ("unused_ips", total - assigned),
         ("has_networkcontainer", i64::from(!figures.networks.is_empty())),
     ] {
-        gauge(encoder, name, &format!("CNS's {name}"), value)?;
+        single(encoder, name, &format!("CNS's {name}"), &ConstGauge::new(value))?;
     }
     Ok(())
 }

@@ -19,6 +19,10 @@ fn the_plugins_records_of_this_daemon_say_who_holds_what() {
         ("ours", record("podnet-ipamd", "")),
         ("other", record("podnet-ipamd", r#","socket":"/run/other.sock""#)),
         ("local", record("host-local", "")),
+        (
+            "delegated",
+            record("podnet-ipam", "").replace(CONTAINER, "beef").replace(".5", ".6").replace("::5", "::6"),
+        ),
         ("half", record("podnet-ipamd", "")[..40].to_owned()),
         (
             "young",
@@ -28,8 +32,10 @@ fn the_plugins_records_of_this_daemon_say_who_holds_what() {
         fs::write(folder.path().join(name), content).unwrap();
     }
     std::os::unix::fs::symlink(folder.path().join("ours"), folder.path().join("link")).unwrap();
-    let holders = from_records(folder.path(), socket);
-    let [holder] = &holders[..] else { panic!("{holders:?}") };
+    let mut holders = from_records(folder.path(), socket);
+    holders.sort_by_key(|holder| holder.attachment.key().container().to_owned());
+    let [delegated, holder] = &holders[..] else { panic!("{holders:?}") };
+    assert_eq!(delegated.attachment.key().container(), "beef");
     let addresses: Vec<String> = holder.addresses.iter().map(|address| address.to_string()).collect();
     assert_eq!(addresses, ["10.1.0.5", "fd00::5"]);
     let identity = holder.attachment.identity();

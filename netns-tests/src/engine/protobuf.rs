@@ -114,3 +114,37 @@ fn varint(message: &mut &[u8]) -> Result<u64, Failure> {
     }
     Err(Failure::failed("a number of more than 64 bits"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of "Encoding".
+    #[test]
+    fn messages_are_as_the_specification_shows_them() {
+        assert_eq!(Message::default().number(1, 150).as_bytes(), [0x08, 0x96, 0x01]);
+        assert_eq!(Message::default().text(2, "testing").as_bytes(), b"\x12\x07testing");
+        let inner = Message::default().number(1, 150);
+        assert_eq!(Message::default().message(3, &inner).as_bytes(), [0x1a, 0x03, 0x08, 0x96, 0x01]);
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let written =
+            Message::default().number(1, u64::MAX).text(2, "a").text(2, "b").entry(7, "key", "value");
+        let bytes = written.as_bytes();
+        assert_eq!(number(bytes, 1).unwrap(), u64::MAX);
+        assert_eq!(all(bytes, 2).unwrap(), [b"a", b"b"]);
+        let entry = all(bytes, 7).unwrap()[0];
+        assert_eq!((text(entry, 1).unwrap(), text(entry, 2).unwrap()), ("key".into(), "value".into()));
+        assert_eq!((number(bytes, 9).unwrap(), text(bytes, 9).unwrap()), (0, String::new()));
+    }
+
+    #[test]
+    fn a_message_cut_short_is_no_message() {
+        let written = Message::default().number(1, 150).text(2, "testing");
+        for length in [1, 2, 4, 7, written.as_bytes().len() - 1] {
+            fields(&written.as_bytes()[..length]).unwrap_err();
+        }
+    }
+}

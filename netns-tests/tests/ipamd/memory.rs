@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use podnet_netns_tests::failure::{Failure, Outcome};
-use podnet_netns_tests::ipamd::{Ipamd, body_for};
+use podnet_netns_tests::ipamd::{Ipamd, body_for, over_tcp};
 use podnet_netns_tests::process::tool;
 use podnet_netns_tests::{ensure, ensure_eq, wait};
 
@@ -16,6 +16,8 @@ use super::{STATIC, Test, folder};
 pub(super) const TESTS: &[Test] = &[
     ("memory::a_killed_daemon_remembers_everything", killed),
     ("memory::a_full_disk_refuses_and_forgets_nothing", full_disk),
+    ("memory::a_start_on_a_full_disk", start_on_full_disk),
+    ("memory::an_unusable_state_directory_is_waited_for", unusable),
     ("memory::lost_state_is_rebuilt_from_the_plugins_records", rebuilt),
     ("memory::what_cannot_be_read_is_set_aside", set_aside),
     ("memory::a_second_daemon_does_not_start", second),
@@ -85,6 +87,52 @@ fn full_disk() -> Outcome {
     let status = daemon.get("/debug/status")?.json()?;
     ensure_eq!(status["pool"][0]["assigned"], given.len(), "assigned after a restart");
     Ok(())
+}
+
+fn start_on_full_disk() -> Outcome {
+    let folder = folder()?;
+    let state = folder.join("state");
+    fs::create_dir(&state)?;
+    tool(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", "/run/ipamd-test/state"])?;
+    let daemon = Ipamd::start(&folder, STATIC)?;
+    daemon.ready()?;
+    let held = daemon.request("a")?.address()?;
+    drop(daemon);
+    fs::write(state.join("filler"), vec![0; 64 << 10]).ok();
+    let daemon = Ipamd::start(&folder, STATIC)?;
+    ensure_eq!(daemon.request("a")?.address()?, held, "who had an address before has it");
+    let refusal = daemon.request("b")?;
+    ensure!(refusal.status == 503 && refusal.body.contains("space"), "{refusal:?}");
+    fs::remove_file(state.join("filler"))?;
+    daemon.ready()?;
+    ensure!(daemon.request("b")?.address()? != held, "an address twice");
+    Ok(())
+}
+
+fn unusable() -> Outcome {
+    let folder = folder()?;
+    fs::create_dir(folder.join("state"))?;
+    tool(&["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", "/run/ipamd-test/state"])?;
+    Ipamd::configure(&folder, &format!("metrics: '127.0.0.1:10092'\n{STATIC}"))?;
+    let program = podnet_netns_tests::tools::ipamd()?;
+    let config = folder.join("ipamd.yaml");
+    let words = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+    let mut daemon = podnet_netns_tests::process::command(program, words).spawn()?;
+    let ask = |path: &str| over_tcp("127.0.0.1:10092", "localhost", "GET", path, "");
+    let outcome = (|| {
+        let ready = wait::until(Duration::from_secs(10), "it says why it waits", || {
+            Ok(ask("/readyz").ok().filter(|ready| ready.status == 503))
+        })?;
+        ensure!(ready.body.contains("Read-only"), "{}", ready.body);
+        ensure_eq!(ask("/healthz")?.status, 200, "it is alive");
+        tool(&["mount", "-o", "remount,rw", "/run/ipamd-test/state"])?;
+        wait::until(Duration::from_secs(10), "it serves once it can", || {
+            Ok(ask("/readyz").ok().filter(|ready| ready.status == 200))
+        })
+    })();
+    daemon.kill()?;
+    daemon.wait()?;
+    outcome.map(drop)
 }
 
 /// A record as the plugin leaves it.
@@ -209,8 +257,7 @@ fn no_capability() -> Outcome {
     let mut daemon = podnet_netns_tests::process::command("setpriv", words).spawn()?;
     let answer = wait::until(Duration::from_secs(10), "it listens without a capability", || {
         let path = "/network/requestipconfigs";
-        let asked =
-            podnet_netns_tests::ipamd::over_tcp("127.0.0.1:10090", "localhost", "POST", path, &body_for("a"));
+        let asked = over_tcp("127.0.0.1:10090", "localhost", "POST", path, &body_for("a"));
         Ok(asked.ok().filter(|answer| answer.status == 200))
     });
     let caps = fs::read_to_string(format!("/proc/{}/status", daemon.id()))?;

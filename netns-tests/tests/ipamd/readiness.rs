@@ -4,14 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use podnet_netns_tests::failure::Outcome;
+use podnet_netns_tests::cnitool::Cnitool;
+use podnet_netns_tests::failure::{Context as _, Outcome};
 use podnet_netns_tests::ipamd::Ipamd;
+use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::tools::{self, CnitoolVersion};
 use podnet_netns_tests::{ensure, ensure_eq, wait};
 
 use super::{STATIC, Test, folder};
 
 pub(super) const TESTS: &[Test] = &[
     ("readiness::the_conflist_appears_with_readiness", conflist),
+    ("readiness::a_pod_gets_its_network_from_the_written_conflist", pod_by_conflist),
     ("readiness::a_stale_conflist_is_removed_at_the_start", stale),
     ("readiness::an_exhausted_pool_says_so", exhausted),
 ];
@@ -38,6 +42,27 @@ fn conflist() -> Outcome {
     ensure!(text.contains("/run/ipamd-test/state/ipamd.sock"), "{text}");
     // The runtime watches the directory: nothing else was ever to be seen in it.
     ensure_eq!(fs::read_dir("/run/net.d")?.count(), 1, "files beside it");
+    Ok(())
+}
+
+fn pod_by_conflist() -> Outcome {
+    let folder = folder()?;
+    let file = folder.join("node.yaml");
+    fs::write(&file, "podCIDR: 10.244.1.0/24")?;
+    let source = format!("source: {{kind: podCIDR, file: {}}}\n", file.display());
+    let config = with_conflist(&source).replace("vnet-transparent", "kubenet");
+    let daemon = Ipamd::start(&folder, &config)?;
+    let written = wait::until(Duration::from_secs(5), "the conflist", || Ok(fs::read(CONFLIST).ok()))?;
+    let podnet = tools::podnet()?;
+    let plugins = podnet.parent().doing("find the plugin's folder")?;
+    let tool = Cnitool::load(CnitoolVersion::V1_3_1, &serde_json::from_slice(&written)?, plugins)?;
+    let pod = Pod::create("a")?;
+    let result: serde_json::Value = serde_json::from_str(&tool.run("add", &pod)?.success()?)?;
+    ensure_eq!(result["ips"][0]["address"], "10.244.1.2/24", "the pod's address");
+    ensure_eq!(result["ips"][0]["gateway"], "10.244.1.1", "its gateway, the bridge");
+    tool.run("check", &pod)?.success()?;
+    tool.run("del", &pod)?.success()?;
+    ensure_eq!(daemon.get("/debug/status")?.json()?["pool"][0]["coolingDown"], 1, "given back");
     Ok(())
 }
 

@@ -103,6 +103,9 @@ fn make(
     forward(wanted.forwarding)?;
     if wanted.veth.is_up {
         pair::wait_until_forwarding(host, &pair)?;
+        if let Some((_, made)) = &bridge {
+            bridge::wait_until_running(host, made.link.index)?;
+        }
         pod.announce(wanted)?;
     }
     let bridge_mac =

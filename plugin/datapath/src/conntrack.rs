@@ -66,6 +66,7 @@ fn log(forgotten: Result<(), NetlinkError>) {
 /// Of 127.0.0.0/8 the addresses that no link has are passed over.
 fn delete_by_port(ports: &[NodePort]) -> Result<bool, NetlinkError> {
     let addresses = address::list_all(&mut Socket::open(Protocol::Route)?)?;
+    let addresses: Vec<IpAddr> = addresses.into_iter().map(|(_, address)| address.addr()).collect();
     let places: Vec<(IpAddr, u16)> = ports
         .iter()
         .flat_map(|port| {

@@ -14,7 +14,7 @@ pub fn filtered_families(wanted: Families) -> Result<Families, SysctlError> {
 }
 
 fn is_on(parameter: &str) -> Result<bool, SysctlError> {
-    Ok(sysctl::find(parameter)?.is_some_and(|value| value == "1"))
+    Ok(sysctl::parameter(parameter)?.is_some_and(|value| value == "1"))
 }
 
 /// Whether this kernel keeps from the node what a promiscuous bridge takes for it besides: since Linux 6.8

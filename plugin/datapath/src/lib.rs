@@ -17,6 +17,7 @@ mod filtering;
 mod guard;
 mod host_port;
 mod inventory;
+mod legacy;
 mod limits;
 mod localnet;
 pub mod loopback;
@@ -33,6 +34,7 @@ mod probe;
 pub mod reference;
 mod remove;
 mod rtnl;
+mod scratch;
 mod shaping;
 mod sysctl;
 mod verify;
@@ -44,12 +46,16 @@ pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
 pub use guard::{Guard, Station};
 pub use host_port::{HostPort, HostPorts, Transport};
-pub use inventory::{PodLink, is_local, link_labels, links};
+pub use inventory::{
+    Contents, InventoryError, LinkAddress, NodeRoute, PodLink, addresses, contents, is_local, link_labels,
+    links, routes,
+};
+pub use legacy::{LegacyError, LegacyTable, legacy_tables};
 pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limited_owners, outer_end};
 pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
-pub use netns::{Netns, NetnsError};
+pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{
     Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
     Vlans,
@@ -57,6 +63,7 @@ pub use network::{
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
+pub use scratch::{Lacking, ScratchError, try_everything};
 pub use shaping::{Peers, Shaping, TokenBucket};
-pub use sysctl::SysctlError;
+pub use sysctl::{SysctlError, parameter};
 pub use verify::{VerifyError, verify};

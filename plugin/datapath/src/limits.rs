@@ -37,6 +37,17 @@ pub enum LimitError {
         /// The pod's namespace.
         netns: std::path::PathBuf,
     },
+    /// An earlier ADD or another program has made what was to be made.
+    #[error("cannot limit {link}: it is limited already, or {object} is in the way")]
+    InTheWay {
+        /// The host's end of the pod's link.
+        link: String,
+        /// What was to be made.
+        object: String,
+        /// The kernel's answer.
+        #[source]
+        source: NetlinkError,
+    },
     /// The ifb was made and is gone.
     #[error("link {name} vanished while it was set up")]
     Vanished {
@@ -103,11 +114,13 @@ fn make(
     if let Some(bucket) = shaping.ingress {
         let some = selection::receive_some(name, *index, bucket, &shaping.peers);
         let requests = some.unwrap_or_else(|| vec![tc::shape_like_reference(name, *index, bucket)]);
-        run(socket, &requests, &tc::stop_shaping(name, *index), undo)?;
+        let stop = tc::stop_shaping(name, *index);
+        run(socket, &requests, &stop, undo).map_err(in_the_way(name, "another queueing discipline"))?;
     }
     let Some(bucket) = shaping.egress else { return Ok(None) };
     let ifb = limit_link(owner);
-    socket.execute(&change::create_ifb(&ifb, owner.mac(), *mtu))?;
+    let created = socket.execute(&change::create_ifb(&ifb, owner.mac(), *mtu));
+    created.map_err(in_the_way(name, ifb.as_str()))?;
     let made = link::by_name(socket, &ifb)?.ok_or_else(|| LimitError::Vanished { name: ifb.clone() })?;
     undo.push(change::delete(&made.name, made.index));
     socket.batch(&[
@@ -116,8 +129,18 @@ fn make(
         change::switch_on(&ifb, made.index),
     ])?;
     let requests = selection::send_by(name, *index, made.index, &shaping.peers);
-    run(socket, &requests, &filter::stop_seeing(name, *index), undo)?;
+    let stop = filter::stop_seeing(name, *index);
+    run(socket, &requests, &stop, undo).map_err(in_the_way(name, "a discipline for what arrives"))?;
     Ok(Some((ifb, owner.mac())))
+}
+
+/// The error of a request that makes what may be there already.
+fn in_the_way(link: &str, object: &str) -> impl FnOnce(NetlinkError) -> LimitError {
+    let (link, object) = (link.to_owned(), object.to_owned());
+    move |source| match source.errno() {
+        Some(Errno::EEXIST) => LimitError::InTheWay { link, object, source },
+        _ => source.into(),
+    }
 }
 
 /// Carries out the requests, the first of which makes what the others need and `reverse` takes away.

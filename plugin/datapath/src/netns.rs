@@ -40,6 +40,17 @@ pub struct Netns {
     path: PathBuf,
 }
 
+/// The identity of a namespace: device and inode of its file, as `stat` shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetnsId {
+    device: u64,
+    inode: u64,
+}
+
+fn identity(metadata: &Metadata) -> NetnsId {
+    NetnsId { device: metadata.dev(), inode: metadata.ino() }
+}
+
 /// Why a namespace could not be opened or entered.
 #[derive(Debug, thiserror::Error)]
 pub enum NetnsError {
@@ -101,9 +112,16 @@ impl Netns {
 
     /// Whether the calling thread is in this very namespace.
     pub fn is_current(&self) -> Result<bool, NetnsError> {
-        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let compare = || Ok(identity(self.file.metadata()?) == identity(fs::metadata(CURRENT)?));
+        let compare = || Ok(identity(&self.file.metadata()?) == identity(&fs::metadata(CURRENT)?));
         compare().map_err(|source| NetnsError::Open { path: self.path.clone(), source })
+    }
+
+    /// What tells it from every other namespace of this boot, by whatever path it was opened.
+    pub fn id(&self) -> Result<NetnsId, NetnsError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| identity(&metadata))
+            .map_err(|source| NetnsError::Open { path: self.path.clone(), source })
     }
 
     /// Runs `work` in the namespace and comes back, also from a panic.

@@ -194,6 +194,7 @@ pub struct VlanLink {
 }
 
 /// A bridge that many pods share. It is created where it is missing and never reset where it exists.
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bridge {
     /// The bridge's name.
@@ -215,6 +216,8 @@ pub struct Bridge {
     pub force_address: bool,
     /// Whether the bridge takes every frame for the node's, too.
     pub promiscuity: Promiscuity,
+    /// Whether a gateway's subnet is refused where another link of the node has an address in it.
+    pub owns_subnets: bool,
 }
 
 impl Bridge {

@@ -29,19 +29,20 @@ pub enum SysctlError {
     },
 }
 
+/// The parameter's value, for whoever looks at the node; `None` where the kernel has no such parameter. `name` is relative
+/// to `/proc/sys/net`, for example `ipv4/ip_forward`.
+pub fn parameter(name: &str) -> Result<Option<String>, SysctlError> {
+    match read(name) {
+        Err(SysctlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        value => value.map(Some),
+    }
+}
+
 /// The parameter's value, without the line's end. `name` is relative, for example `ipv4/ip_forward`.
 pub(crate) fn read(name: &str) -> Result<String, SysctlError> {
     match fs::read_to_string(format!("{ROOT}/{name}")) {
         Ok(text) => Ok(text.trim_end().to_owned()),
         Err(source) => Err(SysctlError::Read { name: name.to_owned(), source }),
-    }
-}
-
-/// The parameter's value, where there is such a parameter: a link whose MTU is too small for IPv6 has none of IPv6.
-pub(crate) fn find(name: &str) -> Result<Option<String>, SysctlError> {
-    match read(name) {
-        Err(SysctlError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        value => value.map(Some),
     }
 }
 
@@ -58,7 +59,8 @@ pub(crate) fn ensure(name: &str, value: &str) -> Result<(), SysctlError> {
     })
 }
 
-/// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`.
+/// Whether the kernel has IPv6 at all: it may be built without it or booted with `ipv6.disable=1`. Where that cannot be
+/// found out it has: whoever then asks it for IPv6 in vain is told.
 pub(crate) fn has_ipv6() -> bool {
-    Path::new("/proc/sys/net/ipv6").exists()
+    Path::new("/proc/sys/net/ipv6").try_exists().unwrap_or(true)
 }

@@ -1,5 +1,6 @@
 //! A range set: the pool one of a pod's addresses comes from.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,6 +55,15 @@ impl RangeSet {
     /// The ranges, in the order in which they are used.
     pub fn ranges(&self) -> &[Range] {
         &self.ranges
+    }
+
+    /// How many addresses the set can hand out.
+    pub fn size(&self) -> u128 {
+        let of_range = |range: &Range| (range.bits().end() - range.bits().start()).saturating_add(1);
+        let all = self.ranges.iter().map(of_range).fold(0, u128::saturating_add);
+        let gateways: BTreeSet<_> =
+            self.gateways.iter().filter(|gateway| self.range_of(**gateway).is_some()).collect();
+        all - gateways.len() as u128
     }
 
     /// Whether the set hands out IPv4 addresses.

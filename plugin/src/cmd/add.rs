@@ -9,17 +9,13 @@ use std::cell::Cell;
 
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
-use podnet_datapath::{
-    Applied, ApplyError, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, promiscuity_is_no_hairpin,
-    remove,
-};
+use podnet_datapath::{Applied, ApplyError, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, remove};
 
-use super::{open_sandbox, owner, pod_link, pod_of, taken, translated};
+use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
 use crate::error::{Error, chain};
 use crate::guard::Guarded;
 use crate::ipam::Grant;
 use crate::mode::Mode;
-use crate::netconf::Hairpin;
 use crate::portmap;
 use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
@@ -43,6 +39,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         is_undone: Cell::new(true),
     };
     let record = Record::new(&job.owner, netns, pod_of(&args), &attachment.network.config);
+    let record = record.called_with(&attachment.raw_args);
     warn_of_promiscuity(&job.settings.mode);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
@@ -162,19 +159,6 @@ impl Job<'_> {
             self.is_undone.set(false);
             tracing::warn!(error = chain(&error), "cannot take back {what}");
         }
-    }
-}
-
-/// kubenet's mode rests on what kernels did before Linux 6.8.
-fn warn_of_promiscuity(mode: &Mode) {
-    if let Mode::Kubenet(kubenet) = mode
-        && kubenet.hairpin == Hairpin::Promiscuous
-        && promiscuity_is_no_hairpin()
-    {
-        tracing::warn!(
-            "hairpinMode promiscuous-bridge: from Linux 6.8 on a promiscuous bridge brings no pod to itself; where \
-             br_netfilter is on, the ports' own hairpin mode does, as with hairpin-veth"
-        );
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let mut differences: Vec<String> = Vec::new();
     differences.extend(verify(&network, &sandbox, None)?.iter().map(ToString::to_string));
     differences.extend(translated::check(&owner, &mode.pod().host_ports, &network.addresses)?);
-    differences.extend(ipam.check(&owner, &leases)?);
+    differences.extend(ipam.check(&owner, &leases, netns)?);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
 }

@@ -23,11 +23,27 @@ use crate::record::{Entry, RecordError, Registry};
 pub(crate) fn gc(network: &Network) -> Result<(), Error> {
     let started = SystemTime::now();
     let Some(valid) = network.valid_attachments()? else { return Ok(()) };
-    Collection { network, valid: &valid, started, kept: BTreeSet::new(), errors: Vec::new() }.run()
+    let is_valid = |container: &str, ifname: Option<&str>| match ifname {
+        Some(ifname) => valid.contains(container, ifname),
+        None => valid.contains_container(container),
+    };
+    Collection { valid: Some(&valid), ..Collection::new(network, &is_valid, started) }.run()
+}
+
+/// Whether an attachment is to stay, by its container and interface. Without an interface: whether any of the container's is;
+/// iptables rules of portmap, and reservations of old versions of the reference host-local plugin, name none.
+type IsValid<'a> = &'a dyn Fn(&str, Option<&str>) -> bool;
+
+/// Removes what of the network belongs to no valid attachment.
+///
+/// # Arguments
+/// `started`: when `is_valid` was made up. What came since stays.
+pub(crate) fn collect(network: &Network, is_valid: IsValid<'_>, started: SystemTime) -> Result<(), Error> {
+    Collection::new(network, is_valid, started).run()
 }
 
 /// The attachments whose label some link or nftables element of this node carries.
-fn labelled() -> Result<Vec<Owner>, Error> {
+pub(crate) fn labelled() -> Result<Vec<Owner>, Error> {
     let ruled = nft::open_if_any()?.map(|mut netfilter| nft::owners(&mut netfilter));
     let ruled = match ruled {
         None | Some(Err(NftError::Unsupported { .. })) => Vec::new(),
@@ -39,14 +55,21 @@ fn labelled() -> Result<Vec<Owner>, Error> {
 
 struct Collection<'a> {
     network: &'a Network,
-    valid: &'a ValidAttachments,
+    is_valid: IsValid<'a>,
+    /// All valid ones, where they can be told. Names of the reference plugins' rules are digests, from which no owner
+    /// can be read.
+    valid: Option<&'a ValidAttachments>,
     started: SystemTime,
     /// Attachments that stay though they are not in the list: in work, or not to be removed.
     kept: BTreeSet<OwnerId>,
     errors: Vec<Error>,
 }
 
-impl Collection<'_> {
+impl<'a> Collection<'a> {
+    fn new(network: &'a Network, is_valid: IsValid<'a>, started: SystemTime) -> Self {
+        Self { network, is_valid, valid: None, started, kept: BTreeSet::new(), errors: Vec::new() }
+    }
+
     fn run(mut self) -> Result<(), Error> {
         let registry = Registry::open()?;
         for owner in self.found(registry.as_ref())? {
@@ -75,7 +98,7 @@ impl Collection<'_> {
     }
 
     fn collect(&mut self, registry: Option<&Registry>, owner: &Owner) {
-        if self.valid.contains(owner.container(), owner.ifname()) {
+        if (self.is_valid)(owner.container(), Some(owner.ifname())) {
             return;
         }
         let entry = match registry.map(|registry| registry.try_lock(owner.id())) {
@@ -110,27 +133,25 @@ impl Collection<'_> {
                 recorded.extend(record.map(|record| record.container_id));
             }
         }
-        let is_alive =
-            |container: &str| self.valid.contains_container(container) || recorded.contains(container);
+        let is_alive = |container: &str| (self.is_valid)(container, None) || recorded.contains(container);
         Ok(portmap::collect(network, &is_alive)?)
     }
 
     /// Removes the reference plugins' rules of what is not alive.
     fn collect_adopted(&self) -> Result<(), Error> {
-        let name = self.network.name.as_str();
-        let valid = self.valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
+        let (name, Some(valid)) = (self.network.name.as_str(), self.valid) else { return Ok(()) };
+        let valid = valid.iter().map(|(container, ifname)| Owner::new(name, container, ifname));
         adopted::collect(name, valid)
     }
 
     /// Has IPAM release what has neither record nor link.
     fn release(&mut self) {
         let name = self.network.name.as_str();
-        let is_valid = |owner: &ReservationOwner| match owner.ifname() {
-            Some(ifname) => {
-                self.valid.contains(owner.container_id(), ifname)
-                    || self.kept.contains(&Owner::new(name, owner.container_id(), ifname).id())
-            }
-            None => self.valid.contains_container(owner.container_id()),
+        let is_kept =
+            |container: &str, ifname: &str| self.kept.contains(&Owner::new(name, container, ifname).id());
+        let is_valid = |owner: &ReservationOwner| {
+            (self.is_valid)(owner.container_id(), owner.ifname())
+                || owner.ifname().is_some_and(|ifname| is_kept(owner.container_id(), ifname))
         };
         self.errors.extend(ipam::collect(self.network, &is_valid, self.started));
     }

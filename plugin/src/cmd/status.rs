@@ -3,6 +3,7 @@
 use podnet_cni::{Args, Network};
 use podnet_datapath::{Feature, check_bridge, check_uplink, probe};
 
+use super::warn_of_promiscuity;
 use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::mode::{Mode, kubenet};
@@ -14,6 +15,7 @@ use crate::settings::Settings;
 /// by itself (a missing directory or bridge, forwarding that is off) is fine.
 pub(crate) fn status(network: &Network) -> Result<(), Error> {
     let settings = Settings::read(network, &Args::default())?;
+    warn_of_promiscuity(&settings.mode);
     let ready = || {
         let (mode, pod) = (&settings.mode, settings.mode.pod());
         let is_routed = matches!(mode, Mode::Vnet(_));

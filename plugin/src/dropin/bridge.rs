@@ -104,6 +104,7 @@ impl Bridge {
     /// What mode kubenet has too, in its terms.
     fn kubenet(&self) -> Kubenet {
         Kubenet {
+            owns_subnets: false,
             bridge: self.name.clone(),
             hairpin: if self.hairpin { Hairpin::Veth } else { Hairpin::None },
             is_gateway: self.is_gateway,
@@ -127,6 +128,7 @@ impl Bridge {
             gateway_link: self.gateway_link.clone().filter(|_| !bridge.gateways.is_empty()),
             filters_vlans: self.filters_vlans,
             promiscuity: if self.promiscuous { Promiscuity::On } else { Promiscuity::Off },
+            owns_subnets: false,
             ..bridge
         }
     }

@@ -12,19 +12,19 @@ use std::marker::PhantomData;
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Args, Attachment, Dns, Network, Route};
 use podnet_datapath::{
-    Applied, Bridge, Families, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, check_bridge, has_link,
-    remove, verify,
+    Applied, ApplyError, Bridge, Families, LinkName, Masquerade, Netns, Owner, PodNetwork, apply,
+    check_bridge, has_link, remove, verify,
 };
 use serde::Deserialize;
 
-use super::taken_back;
+use super::{previous, taken_back};
 use crate::cmd::{Answered, del, gc, open_sandbox, owner, pod_link};
 use crate::error::Error;
 use crate::ipam::{Grant, Ipam};
 use crate::netconf::{ConfigError, NetConf, RuntimeConfig};
 use crate::portmap::{Backend, has_iptables};
 use crate::record::{Lease, addresses};
-use crate::{adopted, masquerade};
+use crate::{adopted, ipam, masquerade};
 
 /// An interface plugin.
 pub(super) trait Kind: Sized {
@@ -139,20 +139,13 @@ impl<K: Kind> crate::plugin::Plugin for Plugin<K> {
 
 /// Adds the attachment and returns the result in the configuration's version.
 fn add<K: Kind>(attachment: &Attachment, netns: &str) -> Result<String, Error> {
-    let wish: Wish<K> = K::read(&attachment.network, &attachment.args()?)?;
-    let ipam = wish.ipam.as_ref();
+    let job = Job::<K>::read(attachment, netns)?;
+    let ipam = job.wish.ipam.as_ref();
     ipam.map_or(Ok(()), Ipam::locate)?;
-    let job = Job {
-        owner: owner(attachment),
-        ifname: pod_link(attachment)?,
-        sandbox: open_sandbox(netns, attachment.netns_override)?,
-        backend: if ipam.is_some() { wish.common.backend() } else { None },
-        wish,
-    };
     if has_link(&job.sandbox, &job.ifname)? {
-        return Err(Error::exists(&job.owner));
+        return Err(job.taken(&attachment.network));
     }
-    let Some(ipam) = job.wish.ipam.as_ref() else {
+    let Some(ipam) = ipam else {
         return job.connect(Grant::default(), attachment, netns);
     };
     let grant = ipam.allocate(&job.owner)?;
@@ -163,17 +156,8 @@ fn add<K: Kind>(attachment: &Attachment, netns: &str) -> Result<String, Error> {
 
 /// Verifies the attachment, whoever made it.
 fn check<K: Kind>(attachment: &Attachment, netns: &str) -> Result<(), Error> {
-    let wish: Wish<K> = K::read(&attachment.network, &attachment.args()?)?;
-    let rule = "CHECK compares with it";
-    let result = attachment.network.prev_result()?;
-    let result = result.ok_or(ConfigError::Missing { member: "prevResult", rule })?;
-    let job = Job {
-        owner: owner(attachment),
-        ifname: pod_link(attachment)?,
-        sandbox: open_sandbox(netns, attachment.netns_override)?,
-        backend: if wish.ipam.is_some() { wish.common.backend() } else { None },
-        wish,
-    };
+    let job = Job::<K>::read(attachment, netns)?;
+    let result = previous(&attachment.network, "CHECK compares with it")?;
     let answered = Answered { result: &result, ifname: job.ifname.as_str(), netns };
     let leases = answered.leases();
     let mut network = job.plan(&leases, &result.routes);
@@ -185,7 +169,7 @@ fn check<K: Kind>(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let found = verify(&network, &job.sandbox, host_end.as_ref().map(|answered| &answered.name))?;
     differences.extend(found.iter().map(ToString::to_string));
     if let Some(ipam) = &job.wish.ipam {
-        differences.extend(ipam.check(&job.owner, &leases)?);
+        differences.extend(ipam.check(&job.owner, &leases, netns)?);
     }
     if job.backend == Some(Backend::Iptables) {
         differences.extend(masquerade::check(&job.owner, &network.addresses)?);
@@ -215,6 +199,26 @@ struct Job<K> {
 }
 
 impl<K: Kind> Job<K> {
+    fn read(attachment: &Attachment, netns: &str) -> Result<Self, Error> {
+        let wish: Wish<K> = K::read(&attachment.network, &attachment.args()?)?;
+        Ok(Self {
+            owner: owner(attachment),
+            ifname: pod_link(attachment)?,
+            sandbox: open_sandbox(netns, attachment.netns_override)?,
+            backend: wish.ipam.as_ref().and_then(|_| wish.common.backend()),
+            wish,
+        })
+    }
+
+    /// The pod has a link of the name: this attachment's, where that has an address, else who knows whose.
+    fn taken(&self, network: &Network) -> Error {
+        if ipam::has_reservation(&self.owner, network) {
+            return Error::exists(&self.owner);
+        }
+        let (name, netns) = (self.ifname.clone(), self.sandbox.path().to_owned());
+        ApplyError::PodNameTaken { name, netns }.into()
+    }
+
     fn plan(&self, leases: &[Lease], routes: &[Route]) -> PodNetwork {
         let masquerade = match self.backend {
             Some(Backend::Nftables) => Masquerade::Reference,

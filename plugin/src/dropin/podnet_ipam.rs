@@ -3,8 +3,8 @@
 //!
 //! It asks and answers as azure-ipam does: the container's ID names the interface too, the result has addresses and gateways
 //! and no routes. Beyond that it keeps a record an attachment under [`RECORDS`]: so a second ADD is refused instead of
-//! answered with the addresses of a live pod, which an interface plugin that then fails would free; and GC knows what is
-//! of which network.
+//! answered with the addresses of a live pod, which an interface plugin that then fails would free; GC knows what is of
+//! which network, and a daemon whose own memory is lost who has which address.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::cmd::{claim, owner, pod_of};
 use crate::error::Error;
 use crate::ipam::{Daemon, Offer, Offered, Style};
 use crate::plugin::Plugin;
-use crate::record::{Entry, Record, RecordError, Registry};
+use crate::record::{Entry, Lease, Record, RecordError, Registry, Reserved};
 
 /// Where the records lie, as podnet's own do.
 const RECORDS: &str = "/run/podnet/ipam";
@@ -38,13 +38,13 @@ impl Plugin for PodnetIpam {
         let owner = owner(attachment);
         let registry = Registry::create_at(Path::new(RECORDS))?;
         let record = Record::new(&owner, netns, pod_of(&args), &network.config);
-        let entry = claim(&registry, &owner, &record)?;
+        let mut entry = claim(&registry, &owner, &record)?;
         let answer = daemon.request(&owner).map_err(Error::from).and_then(|offer| {
-            let result = result(&offer).to_json(network.version);
-            result.map_err(|error| {
-                taken_back(daemon.release(&owner).map_err(Error::from));
-                error.into()
-            })
+            let keep = || -> Result<String, Error> {
+                entry.replace(record.holding(reserved(&offer)))?;
+                Ok(result(&offer).to_json(network.version)?)
+            };
+            keep().inspect_err(|_| taken_back(daemon.release(&owner).map_err(Error::from)))
         });
         answer.inspect_err(|_| taken_back(entry.remove().map_err(Error::from)))
     }
@@ -107,6 +107,12 @@ fn release(owner: &Owner, entry: Option<Entry<'_>>, config: &Value) -> Result<()
     daemon.release(owner)?;
     entry.map(Entry::remove).transpose()?;
     Ok(())
+}
+
+/// What the daemon reads where its own memory is lost.
+fn reserved(offer: &Offer) -> Reserved {
+    let lease = |offered: &Offered| Lease { address: offered.address, gateway: offered.gateway };
+    Reserved { leases: offer.addresses.iter().map(lease).collect(), ..Reserved::default() }
 }
 
 /// As azure-ipam answers, but that an IPv6 address whose network has no gateway gets none: azure-ipam's link-local one is

@@ -107,13 +107,16 @@ impl Daemon {
         let (name, namespace) = (args.pod_name.clone(), args.pod_namespace.clone());
         let pod = name.zip(namespace).map(|(pod_name, pod_namespace)| PodRef { pod_name, pod_namespace });
         let form = if matches!(server, Server::Socket(_)) { Form::Podnet } else { Form::Cns };
-        let (routes, gateways) = (config.routes.clone(), Gateways::Needed);
-        Ok(Self { server, limit, intents, form, style, pod, routes, gateways })
-    }
-
-    /// The same daemon, for pods that need these gateways.
-    pub(crate) fn for_gateways(self, gateways: Gateways) -> Self {
-        Self { gateways, ..self }
+        Ok(Self {
+            server,
+            limit,
+            intents,
+            form,
+            style,
+            pod,
+            routes: config.routes.clone(),
+            gateways: Gateways::Needed,
+        })
     }
 
     /// The daemon of a whole configuration.
@@ -129,6 +132,11 @@ impl Daemon {
         let conf: NetConf = podnet_cni::json::decode(config)?;
         let given: DaemonConfig = super::read(super::given(config))?;
         Self::read(kind.unwrap_or_else(|| given.kind()), &given, &conf, style, args)
+    }
+
+    /// The same daemon, for a datapath that needs other gateways than a bridge that holds them.
+    pub(super) fn with_gateways(self, gateways: Gateways) -> Self {
+        Self { gateways, ..self }
     }
 
     /// The same daemon, with what a record says of the pod: DEL need not be told.

@@ -3,6 +3,7 @@
 //! It gets our own stdin and environment, with `CNI_COMMAND` set to the verb. A failed ADD is followed by DEL, whether it
 //! was the plugin that failed or its answer that cannot be used.
 
+use std::env::join_paths;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -189,8 +190,8 @@ impl Delegate {
     }
 
     /// What the plugin finds wrong; an error where it could not look.
-    pub(super) fn check(&self, owner: &Owner) -> Result<Vec<String>, DelegateError> {
-        match self.call(Command::Check, Some(owner)) {
+    pub(super) fn check(&self, owner: &Owner, netns: &str) -> Result<Vec<String>, DelegateError> {
+        match self.call_with(Command::Check, Some(owner), &[("CNI_NETNS", netns)]) {
             Ok(_) => Ok(Vec::new()),
             Err(refused @ DelegateError::Refused { .. }) => Ok(vec![chain(&refused)]),
             Err(error) => Err(error),
@@ -214,9 +215,21 @@ impl Delegate {
 
     /// Runs the plugin and gives its stdout; an error unless it says that it did what it was to do.
     fn call(&self, verb: Command, owner: Option<&Owner>) -> Result<Vec<u8>, DelegateError> {
-        let mut variables = vec![("CNI_COMMAND", verb.as_str())];
+        self.call_with(verb, owner, &[])
+    }
+
+    fn call_with(
+        &self,
+        verb: Command,
+        owner: Option<&Owner>,
+        more: &[(&str, &str)],
+    ) -> Result<Vec<u8>, DelegateError> {
+        // These are our own variables, except where a person or a GC is at work and no runtime gave any.
+        let path = join_paths(&self.dirs).unwrap_or_default();
+        let path = path.to_string_lossy();
+        let mut variables = vec![("CNI_COMMAND", verb.as_str()), ("CNI_PATH", &*path)];
+        variables.extend(more);
         if let Some(owner) = owner {
-            // These are our own variables, except in a GC that takes an attachment off.
             variables.extend([("CNI_CONTAINERID", owner.container()), ("CNI_IFNAME", owner.ifname())]);
         }
         let limit = if verb == Command::Status { self.limit.min(STATUS_LIMIT) } else { self.limit };

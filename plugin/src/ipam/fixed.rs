@@ -156,23 +156,16 @@ impl AddressConfig {
 
 #[cfg(test)]
 mod tests {
-    use podnet_cni::NetworkName;
     use podnet_cni::json::decode;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::network;
 
     fn read(config: &Value, args: &str) -> Result<Fixed, Error> {
         let conf: NetConf = decode(config).unwrap();
         let fixed: FixedConfig = decode(&config["ipam"]).unwrap();
-        let network = Network {
-            name: NetworkName::new("net").unwrap(),
-            version: Version::LATEST,
-            config: config.clone(),
-            text: Vec::new(),
-            plugin_dirs: Vec::new(),
-        };
-        Fixed::read(&fixed, &conf, &network, &Args::parse(args).unwrap(), Gateways::Needed)
+        Fixed::read(&fixed, &conf, &network(config), &Args::parse(args).unwrap(), Gateways::Needed)
     }
 
     fn given(config: &Value, args: &str) -> Vec<String> {

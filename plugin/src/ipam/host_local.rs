@@ -10,7 +10,8 @@ use nix::time::{ClockId, clock_gettime};
 use podnet_cni::{Args, Dns, Network, Route, Version};
 use podnet_datapath::{Owner, PodLink, links};
 use podnet_host_local::{
-    self as host_local, Ipam, IpamConfig, Liveness, Request, ReservationOwner, ResolvConf, Store,
+    self as host_local, Ipam, IpamConfig, Liveness, Range, RangeSet, Request, ReservationOwner, ResolvConf,
+    Store, Usage,
 };
 
 use super::{Grant, called_by_name};
@@ -123,6 +124,16 @@ impl HostLocal {
     /// Gives back the reservations of `leases`, so far as they are the owner's.
     pub(crate) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
         release(owner, &self.ipam.data_dir, leases)
+    }
+
+    /// The networks of its ranges, in the configuration's order.
+    pub(super) fn subnets(&self) -> Vec<IpNet> {
+        self.ipam.range_sets.iter().flat_map(RangeSet::ranges).map(Range::subnet).collect()
+    }
+
+    /// How full each range set is.
+    pub(super) fn usage(&self) -> Result<Vec<Usage>, Error> {
+        Ok(host_local::usage(&self.store, &self.ipam.range_sets)?)
     }
 
     /// Whether another pod could get its addresses; changes nothing.

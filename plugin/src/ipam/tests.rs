@@ -1,19 +1,12 @@
-use podnet_cni::{NetworkName, Version};
 use serde_json::json;
 
 use super::*;
+use crate::testing::network;
 
 fn read_ipam(ipam: &Value) -> Result<Ipam, Error> {
     let config = json!({"type": "podnet", "mode": "kubenet", "IPAM": ipam});
     let conf: NetConf = decode(&config).unwrap();
-    let network = Network {
-        name: NetworkName::new("net").unwrap(),
-        version: Version::LATEST,
-        config,
-        text: Vec::new(),
-        plugin_dirs: Vec::new(),
-    };
-    Ipam::read(&conf, &network, &Args::default(), Gateways::Needed)
+    Ipam::read(&conf, &network(&config), &Args::default(), Gateways::Needed)
 }
 
 #[test]

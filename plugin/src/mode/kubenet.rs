@@ -100,6 +100,7 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
             Hairpin::Promiscuous => Promiscuity::Deduplicated,
             Hairpin::None | Hairpin::Veth => Promiscuity::Off,
         },
+        owns_subnets: config.owns_subnets,
     }
 }
 

@@ -4,24 +4,26 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
+use ipnet::IpNet;
 use podnet_cni::json::inspect;
-use podnet_cni::{Args, ListError, Network, NetworkList, NetworkName, Version};
+use podnet_cni::{Args, ListError, NetworkList, Version};
 use serde_json::Value;
 
-use super::{Form, json};
+use super::{Form, json, request};
 use crate::error::chain;
 use crate::ipam;
 use crate::netconf::NetConf;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
+use crate::subnets;
 
 /// What was found in a file.
 #[derive(Debug, Default)]
-struct Findings {
+pub(super) struct Findings {
     /// What a runtime or podnet would refuse.
-    errors: Vec<String>,
+    pub(super) errors: Vec<String>,
     /// What nobody reads.
-    unknown: Vec<String>,
+    pub(super) unknown: Vec<String>,
 }
 
 /// Checks a file; the exit code is 1 where it has errors.
@@ -56,7 +58,8 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn findings(content: &[u8]) -> Result<Findings, ListError> {
+/// What is wrong with a file's content.
+pub(super) fn findings(content: &[u8]) -> Result<Findings, ListError> {
     let inspected = NetworkList::inspect(content)?;
     let mut findings = Findings {
         errors: inspected.errors.iter().map(chain_of).collect(),
@@ -69,8 +72,18 @@ fn findings(content: &[u8]) -> Result<Findings, ListError> {
         }
         _ => {}
     }
+    let mut seen: Vec<(String, IpNet)> = Vec::new();
     for (index, plugin) in plugins.iter().enumerate().filter(|(_, plugin)| is_podnet(plugin)) {
-        inspect_entry(&mut findings, &format!("plugins[{index}]"), &name, &cni_version, plugin);
+        let path = format!("plugins[{index}]");
+        let settings = inspect_entry(&mut findings, &path, &name, plugin);
+        let of_entry = settings.map(|settings| settings.ipam.subnets()).unwrap_or_default();
+        for subnet in &of_entry {
+            let overlapping = seen.iter().filter(|(_, other)| subnets::overlap(*subnet, *other));
+            findings.errors.extend(overlapping.map(|(earlier, other)| {
+                format!("{path}: subnet {subnet} overlaps {other} of {earlier}: pods of both get the same addresses")
+            }));
+        }
+        seen.extend(of_entry.into_iter().map(|subnet| (path.clone(), subnet)));
     }
     Ok(findings)
 }
@@ -79,8 +92,8 @@ fn is_podnet(plugin: &Value) -> bool {
     plugin.get("type").and_then(Value::as_str) == Some("podnet")
 }
 
-/// First the entry's shape, all of it; then, where that is good, its meaning.
-fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str, plugin: &Value) {
+/// First the entry's shape, all of it; then, where that is good, its meaning, which is given back.
+fn inspect_entry(findings: &mut Findings, path: &str, name: &str, plugin: &Value) -> Option<Settings> {
     let inspection = inspect::<NetConf>(plugin);
     let (ipam_errors, ipam_unknown) = ipam::inspect_shape(plugin);
     let unknown = inspection.unknown.iter().map(ToString::to_string).chain(ipam_unknown);
@@ -89,19 +102,11 @@ fn inspect_entry(findings: &mut Findings, path: &str, name: &str, version: &str,
     if !inspection.errors.is_empty() || !ipam_errors.is_empty() {
         let errors = inspection.errors.iter().chain(&ipam_errors);
         findings.errors.extend(errors.map(|error| format!("{path}.{}", chain_of(error))));
-        return;
+        return None;
     }
-    let Ok(network_name) = NetworkName::new(name) else { return };
-    let network = Network {
-        name: network_name,
-        version: Version::from_name(version).unwrap_or(Version::V0_1_0),
-        config: plugin.clone(),
-        text: Vec::new(),
-        plugin_dirs: Vec::new(),
-    };
-    if let Err(error) = Settings::read(&network, &Args::default()) {
-        findings.errors.push(format!("{path}: {}", chain_of(&error)));
-    }
+    let network = request::network(name, plugin.clone(), Vec::new()).ok()?;
+    let settings = Settings::read(&network, &Args::default());
+    settings.map_err(|error| findings.errors.push(format!("{path}: {}", chain_of(&error)))).ok()
 }
 
 fn chain_of(error: &(impl std::error::Error + 'static)) -> String {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use podnet_datapath::{OwnerId, PodLink, links};
 use serde::Serialize;
 
-use super::{Form, json, table::table};
+use super::table::{cell, table};
+use super::{Form, json};
 use crate::error::{Error, chain};
 use crate::outcome::Outcome;
 use crate::record::{Record, Registry};
@@ -76,7 +77,6 @@ fn unrecorded(link: &PodLink) -> Row {
 }
 
 fn render(rows: &[Row]) -> String {
-    let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let cells = |row: &Row| {
         [
             cell(&row.network),

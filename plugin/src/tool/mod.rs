@@ -1,7 +1,14 @@
 //! The node's tool: what podnet is when a person runs it with arguments.
 
+mod cached;
+mod check;
 mod conf;
+mod conf_dir;
+mod doctor;
+mod gc;
+mod leftovers;
 mod list;
+mod request;
 mod table;
 
 use std::ffi::OsString;
@@ -11,6 +18,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use podnet_cni::Version;
 
 use crate::outcome::Outcome;
+
+/// Where the plugins are, by convention.
+const BIN_DIR: &str = "/opt/cni/bin";
 
 /// The pod network of a Kubernetes node: the CNI plugin's tool.
 ///
@@ -32,6 +42,31 @@ enum Command {
     },
     /// List the pods on this node: network, container, interface, addresses, host link
     List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compare every pod with what its ADD made: every difference, exit code 1 where there is one
+    Check {
+        /// The pods of this network only
+        #[arg(long)]
+        network: Option<String>,
+        /// Where IPAM plugins are that have to be asked
+        #[arg(long, value_name = "DIR", default_value = BIN_DIR)]
+        bin_dir: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove what is left of a network's dead pods
+    Gc {
+        #[command(flatten)]
+        options: gc::Options,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Find what keeps pods from getting a network or from reaching each other; exit code 1 where there is something
+    Doctor {
+        #[command(flatten)]
+        options: doctor::Options,
         #[command(flatten)]
         output: Output,
     },
@@ -64,6 +99,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Outcome {
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command: Command::Version { output } }) => Outcome::success(version(output.form)),
         Ok(Cli { command: Command::List { output } }) => list::run(output.form),
+        Ok(Cli { command: Command::Check { network, bin_dir, output } }) => {
+            check::run(network.as_deref(), bin_dir, output.form)
+        }
+        Ok(Cli { command: Command::Gc { options, output } }) => gc::run(&options, output.form),
+        Ok(Cli { command: Command::Doctor { options, output } }) => doctor::run(&options, output.form),
         Ok(Cli { command: Command::Conf { file, output } }) => conf::run(&file, output.form),
         Err(error) if error.use_stderr() => {
             Outcome { code: 2, ..Outcome::complaint(error.render().to_string()) }
@@ -84,4 +124,9 @@ fn version(form: Form) -> String {
 /// A document for programs, readable by people.
 fn json(document: &serde_json::Value) -> String {
     format!("{document:#}\n")
+}
+
+/// What a command could not do, a line each.
+fn complaints(command: &str, failures: &[String]) -> String {
+    failures.iter().map(|failure| format!("podnet {command}: {failure}\n")).collect::<Vec<_>>().concat()
 }

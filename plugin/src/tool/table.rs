@@ -1,5 +1,10 @@
 //! Columns for people.
 
+/// What a cell shows; a dash where there is nothing.
+pub(super) fn cell(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
 /// Rows under their headings, each column as wide as its widest cell.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = headings.map(|heading| heading.chars().count());

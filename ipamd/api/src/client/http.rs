@@ -16,13 +16,21 @@ pub(super) struct Answer {
 }
 
 /// A request after which the server closes the connection.
-pub(super) fn request(method: &str, path: &str, host: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
-        body.len()
+pub(super) fn request(
+    method: &str,
+    path: &str,
+    host: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
+    let length = body.len();
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n"
     );
-    [head.as_bytes(), body].concat()
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    [head.as_bytes(), b"\r\n", body].concat()
 }
 
 /// Reads one answer and nothing after it.

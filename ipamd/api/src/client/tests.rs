@@ -65,6 +65,9 @@ fn one_call_is_one_request() {
     assert_eq!(client(&fake.socket).request_ips(&request).unwrap(), granted());
     let asked = fake.thread.join().unwrap().remove(0);
     assert!(asked.starts_with("POST /network/requestipconfigs HTTP/1.1\r\nHost: localhost\r\n"), "{asked}");
+    let when = asked.lines().find_map(|line| line.strip_prefix("Podnet-Asked: ")).unwrap();
+    let now = since_boot().as_nanos();
+    assert!(when.parse::<u128>().is_ok_and(|when| when > 0 && when <= now), "{asked}");
     assert!(asked.ends_with(std::str::from_utf8(&encode(&request)).unwrap()), "{asked}");
 }
 

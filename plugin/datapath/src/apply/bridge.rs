@@ -12,6 +12,7 @@ use crate::{
     Bridge, LinkName, MacAddr, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
+    patience::wait_until,
     rtnl::{
         address, change,
         link::{self, Link},
@@ -64,6 +65,8 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     }
     if wanted.promiscuity != Promiscuity::Off {
         make_promiscuous(host, wanted, &bridge)?;
+    } else if bridge.is_promiscuous {
+        leave_promiscuity(host, wanted, &bridge)?;
     }
     let gateway_link = vlan_link.and_then(|(wanted, link)| Some((wanted.name.clone(), link.mac?)));
     Ok(Made { link: bridge, gateway_link })
@@ -85,20 +88,68 @@ fn make_promiscuous(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result
     Ok(())
 }
 
+/// Takes back what an ADD of another configuration made promiscuous; whoever else did so has no rules of ours. Never
+/// undone: the next ADD asks for it again.
+fn leave_promiscuity(host: &mut Socket, wanted: &Bridge, bridge: &Link) -> Result<(), ApplyError> {
+    let Ok(mut netfilter) = Socket::open(Protocol::Netfilter) else { return Ok(()) };
+    if Duplicates::are_seen_at(&wanted.name, &mut netfilter)? {
+        // In this order, so that no duplicate slips through.
+        host.execute(&change::end_promiscuity(&wanted.name, bridge.index))?;
+        Duplicates::forget(&wanted.name, &mut netfilter)?;
+    }
+    Ok(())
+}
+
+/// Waits until the bridge sends what the host has for its pods.
+///
+/// A bridge without ports has no carrier, and one whose first port comes gets it; until a worker of the kernel, which
+/// others may keep waiting for a second, acts on that, it drops what the host sends. Asking makes the kernel act (Linux 6.8 and
+/// later).
+pub(super) fn wait_until_running(host: &mut Socket, bridge: u32) -> Result<(), ApplyError> {
+    Ok(wait_until("the bridge does not send", || {
+        Ok(link::by_index(host, bridge)?.is_none_or(|bridge| bridge.is_running))
+    })?)
+}
+
 /// Whether [`apply`](crate::apply) would take the bridge as it is or make it; changes nothing.
 pub fn check_bridge(wanted: &Bridge) -> Result<(), ApplyError> {
     let mut host = Socket::open(Protocol::Route)?;
-    let Some(bridge) = link::by_name(&mut host, &wanted.name)? else { return Ok(()) };
-    if !is_unfinished(&bridge, wanted) {
-        refuse_other_settings(&bridge, wanted)?;
+    let bridge = link::by_name(&mut host, &wanted.name)?;
+    if let Some(bridge) = bridge.as_ref().filter(|bridge| !is_unfinished(bridge, wanted)) {
+        refuse_other_settings(bridge, wanted)?;
     }
     let holder = match &wanted.gateway_link {
         Some(link) => link::by_name(&mut host, &link.name)?,
-        None => Some(bridge),
+        None => bridge,
     };
-    let Some(holder) = holder else { return Ok(()) };
-    let present = address::list(&mut host, holder.index)?;
-    wanted.gateways.iter().try_for_each(|gateway| refuse_conflict(&present, wanted, *gateway))
+    let present = match &holder {
+        Some(holder) => address::list(&mut host, holder.index)?,
+        None => Vec::new(),
+    };
+    wanted.gateways.iter().filter(|gateway| !present.contains(gateway)).try_for_each(|gateway| {
+        refuse_conflict(&present, wanted, *gateway)?;
+        refuse_taken_subnet(&mut host, wanted, *gateway)
+    })
+}
+
+/// Refuses a pod subnet that another link's subnet begins in: the node would look for that link's neighbours at the
+/// bridge. A single address has no neighbours. To be asked when the gateway's address is new: later it costs every pod time and changes nothing.
+fn refuse_taken_subnet(host: &mut Socket, wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
+    let subnet = gateway.trunc();
+    // Every link has an address of fe80::/10.
+    if !wanted.owns_subnets || is_link_local(subnet) {
+        return Ok(());
+    }
+    for (index, address) in address::list_all(host)? {
+        // Bridges are other networks' of pods, whose subnets their own configurations name.
+        if subnet.contains(&address.addr())
+            && address.prefix_len() < address.max_prefix_len()
+            && let Some(link) = link::by_index(host, index)?.filter(|link| !link.is_bridge())
+        {
+            return Err(ApplyError::SubnetTaken { gateway, link: link.name, address });
+        }
+    }
+    Ok(())
 }
 
 /// A bridge of ours that nobody has completed yet.
@@ -154,6 +205,7 @@ fn set_gateways(
     let present = address::list(host, index)?;
     for gateway in wanted.gateways.iter().filter(|gateway| !present.contains(gateway)) {
         refuse_conflict(&present, wanted, *gateway)?;
+        refuse_taken_subnet(host, wanted, *gateway)?;
         for found in in_the_way(&present, wanted, *gateway) {
             tolerate(host.execute(&address::delete(name, index, *found)), Errno::EADDRNOTAVAIL)?;
             undo.deleted_address(name, index, *found);
@@ -196,6 +248,10 @@ fn conflict(found: IpNet, wanted: IpNet) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_link_local(net: IpNet) -> bool {
+    matches!(net, IpNet::V6(net) if net.network().is_unicast_link_local())
 }
 
 #[cfg(test)]

@@ -43,6 +43,16 @@ pub enum ApplyError {
         /// The address asked for.
         wanted: IpNet,
     },
+    /// The gateway's subnet holds an address of another link of the node.
+    #[error("the pods' subnet of {gateway} holds the node's own address {address} of link {link}")]
+    SubnetTaken {
+        /// The gateway with the subnet's prefix length.
+        gateway: IpNet,
+        /// The link.
+        link: String,
+        /// Its address.
+        address: IpNet,
+    },
     /// The owner has its host link already.
     #[error("link {name} exists: {container} is attached to network {network} as {ifname} already")]
     Attached {

@@ -31,7 +31,7 @@ pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Re
 /// the namespace where the link is.
 pub(super) fn refuse_routers(wanted: &PodNetwork, link: &LinkName) -> Result<(), SysctlError> {
     let (parameter, value) = parameters::no_routers(link.as_str());
-    if wanted.is_transparent() && sysctl::find(&parameter)?.is_some() {
+    if wanted.is_transparent() && sysctl::parameter(&parameter)?.is_some() {
         sysctl::ensure(&parameter, value)?;
     }
     Ok(())

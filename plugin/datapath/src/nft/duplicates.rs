@@ -14,6 +14,7 @@
 //! The rules' comments say whom they are about, so that others take their place when an address changes.
 
 use ipnet::IpNet;
+use nix::errno::Errno;
 
 use super::{
     NftError,
@@ -23,7 +24,10 @@ use super::{
     table::{self, Hook, Rule},
     transaction,
 };
-use crate::{LinkName, LinkPrefix, MacAddr, netlink::Socket};
+use crate::{
+    LinkName, LinkPrefix, MacAddr,
+    netlink::{Request, Socket},
+};
 
 /// `NF_BR_LOCAL_OUT`, at the priority that `nft` calls `filter` (`NF_BR_PRI_FILTER_BRIDGED`).
 const OUTPUT: Hook = Hook { kind: "filter", number: 3, priority: -200 };
@@ -45,22 +49,40 @@ impl Duplicates<'_> {
         if self.are_dropped(socket)? {
             return Ok(());
         }
-        let chain = self.chain();
+        transaction::commit(socket, None, self.fill()).map_err(NftError::changing)
+    }
+
+    /// Makes the chain if it is not there, and its rules the only ones in it.
+    pub(super) fn fill(&self) -> Vec<Request> {
+        let chain = chain_name(self.bridge);
         let mut changes =
             vec![FRAMES.ensure(SCHEMA), FRAMES.ensure_chain(&chain, Some(OUTPUT)), FRAMES.flush(&chain)];
         changes.extend(self.rules().iter().map(|rule| FRAMES.append(&chain, rule)));
-        transaction::commit(socket, None, changes).map_err(NftError::changing)
+        changes
     }
 
     /// Whether they are dropped.
     pub(crate) fn are_dropped(&self, socket: &mut Socket) -> Result<bool, NftError> {
-        let found = reading::read(socket, &FRAMES.rules(&self.chain()))?;
+        let found = reading::read(socket, &FRAMES.rules(&chain_name(self.bridge)))?;
         let wanted = self.rules();
         Ok(found.iter().map(table::rule_comment).eq(wanted.iter().map(|rule| Some(&*rule.comment))))
     }
 
-    fn chain(&self) -> String {
-        format!("duplicates-{}", self.bridge)
+    /// Whether there are rules about this bridge, whatever they say.
+    pub(crate) fn are_seen_at(bridge: &LinkName, socket: &mut Socket) -> Result<bool, NftError> {
+        match reading::read(socket, &FRAMES.get_chain(&chain_name(bridge))) {
+            Err(NftError::Unsupported { .. }) => Ok(false),
+            found => Ok(!found?.is_empty()),
+        }
+    }
+
+    /// Takes the rules about a bridge away, which has some.
+    pub(crate) fn forget(bridge: &LinkName, socket: &mut Socket) -> Result<(), NftError> {
+        match transaction::commit(socket, None, vec![FRAMES.delete_chain(&chain_name(bridge))]) {
+            // Another ADD was faster.
+            Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(()),
+            result => result.map_err(NftError::changing),
+        }
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -83,4 +105,8 @@ impl Duplicates<'_> {
         };
         self.gateways.iter().flat_map(of_gateway).collect()
     }
+}
+
+fn chain_name(bridge: &LinkName) -> String {
+    format!("duplicates-{bridge}")
 }

@@ -22,6 +22,7 @@
 //! request.
 
 pub(crate) mod attribute;
+mod chains;
 mod comment;
 mod duplicates;
 mod element;
@@ -50,6 +51,7 @@ use nix::errno::Errno;
 
 use crate::netlink::{NetlinkError, Protocol, Socket};
 
+pub use chains::{BaseChain, TableFamily, base_chains};
 pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};

@@ -10,13 +10,13 @@ use super::{
     element::Element,
     host_ports,
     layout::{Chain, SCHEMA, TABLE},
-    masquerade, message, subnet_chain_name,
+    masquerade, message, services, subnet_chain_name,
     table::{self, Map},
 };
 use crate::{
-    Guard, HostPort, HostPorts, Owner, Transport,
+    Guard, HostPort, HostPorts, MacAddr, Owner, Transport,
     netlink::{Reply, Request},
-    nft::{PodRules, Uses},
+    nft::{Duplicates, PodRules, Uses},
 };
 
 /// The recorded messages by name.
@@ -46,13 +46,17 @@ fn subnets_of_golden() -> [IpNet; 2] {
 }
 
 fn chains_of_golden() -> Vec<Chain> {
-    masquerade::chains(subnets_of_golden()).chain(host_ports::chains(subnets_of_golden())).collect()
+    let masquerade = masquerade::chains(subnets_of_golden());
+    masquerade
+        .chain(host_ports::chains(subnets_of_golden()))
+        .chain(services::chains(subnets_of_golden()))
+        .collect()
 }
 
 #[test]
 fn table_and_maps_are_as_nft_makes_them() {
     assert_is(&TABLE.ensure(SCHEMA), "add table");
-    for maps in [&masquerade::MAPS[..], &host_ports::MAPS[..]] {
+    for maps in [&masquerade::MAPS[..], &host_ports::MAPS[..], &services::MAPS[..]] {
         for (map, id) in maps.iter().zip(1..) {
             assert_is(&TABLE.ensure_map(*map, id), &format!("add map {}", map.name));
         }
@@ -62,8 +66,8 @@ fn table_and_maps_are_as_nft_makes_them() {
 #[test]
 fn chains_and_rules_are_as_nft_makes_them() {
     let chains = chains_of_golden();
-    let recorded = golden().keys().filter(|name| name.starts_with("add chain")).count();
-    assert_eq!(chains.len(), recorded);
+    let is_of_pods = |name: &&&str| name.starts_with("add chain") && !name.contains("duplicates");
+    assert_eq!(chains.len(), golden().keys().filter(is_of_pods).count());
     for chain in chains {
         let changes = chain.fill();
         assert_is(&changes[0], &format!("add chain {}", chain.name));
@@ -105,7 +109,9 @@ fn ports_of_golden() -> [HostPort; 4] {
 #[test]
 fn elements_are_as_nft_makes_and_deletes_them() {
     let masqueraded = nets(["10.244.1.5/24", "fd00:244::5/62"]);
-    let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, "OWNER ALIAS"));
+    let of_addresses = masqueraded.iter().flat_map(|address| {
+        [masquerade::element(*address, "OWNER ALIAS"), services::element(*address, "OWNER ALIAS")]
+    });
     let ports = ports_of_golden();
     let of_ports =
         ports.iter().flat_map(|port| host_ports::elements(port, Some(port.pod.trunc()), "OWNER ALIAS"));
@@ -113,7 +119,7 @@ fn elements_are_as_nft_makes_and_deletes_them() {
     for (map, element) in of_addresses.chain(of_ports) {
         by_map.entry(map.name).or_insert((map, Vec::new())).1.push(element);
     }
-    assert_eq!(by_map.len(), 8);
+    assert_eq!(by_map.len(), 10);
     for (name, (map, elements)) in by_map {
         if name != "hairpin6" {
             assert_is(&TABLE.add(map, &[&elements[0]]), &format!("add elements {name}"));
@@ -121,6 +127,21 @@ fn elements_are_as_nft_makes_and_deletes_them() {
         if ["masq4", "hostports4"].contains(&name) {
             assert_is(&TABLE.delete(map, &[&elements[0].key]), &format!("delete elements {name}"));
         }
+    }
+}
+
+#[test]
+fn rules_against_duplicates_are_as_nft_makes_them() {
+    let bridge = "cbr0".parse().unwrap();
+    let mac = MacAddr::new([0x0a, 0x58, 0x0a, 0xf4, 0x01, 0x01]);
+    let gateways = nets(["10.244.1.1/24", "fd00:244::1/62"]);
+    let fill = Duplicates { bridge: &bridge, mac, gateways: &gateways }.fill();
+    let names = ["add table bridge", "add chain duplicates-cbr0", "flush duplicates-cbr0"];
+    let rules = (0..4).map(|number| format!("add rule duplicates-cbr0 {number}"));
+    let names: Vec<_> = names.map(str::to_owned).into_iter().chain(rules).collect();
+    assert_eq!(fill.len(), names.len());
+    for (request, name) in fill.iter().zip(&names) {
+        assert_is(request, name);
     }
 }
 

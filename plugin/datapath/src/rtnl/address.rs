@@ -14,6 +14,8 @@ use crate::netlink::{NetlinkError, Reply, Request, Socket};
 
 /// Bytes of `struct ifaddrmsg`.
 const HEADER: usize = 8;
+/// Where `ifa_index` is in it.
+const INDEX: usize = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
@@ -30,11 +32,12 @@ fn list_request(index: u32) -> Request {
     Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))
 }
 
-/// The addresses of all links.
-pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<IpAddr>, NetlinkError> {
+/// The addresses of all links, each with its link's index.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<(u32, IpNet)>, NetlinkError> {
     let get = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let request = Request::route("list the addresses of all links", NLM_F_DUMP, &get);
-    Ok(socket.query(&request)?.iter().filter_map(|reply| Some(parse(&reply.body)?.addr())).collect())
+    let indexed = |body: &[u8]| Some((value::number(body.get(INDEX..)?)?, parse(body)?));
+    Ok(socket.query(&request)?.iter().filter_map(|reply| indexed(&reply.body)).collect())
 }
 
 /// Adds an address; `EEXIST` where the link has it. The link is named for the error's text only.

@@ -164,6 +164,13 @@ pub(crate) fn make_promiscuous(name: &LinkName, index: u32) -> Request {
     change(format!("make bridge {name} promiscuous"), message)
 }
 
+/// Has a bridge take for the node's only what is addressed to it.
+pub(crate) fn end_promiscuity(name: &LinkName, index: u32) -> Request {
+    let mut message = at(index);
+    message.header.change_mask = LinkFlags::Promisc;
+    change(format!("have bridge {name} not be promiscuous"), message)
+}
+
 /// Switches a pod's end on and lets it announce its IPv4 addresses when its Ethernet address is set.
 pub(crate) fn raise_pod_end(name: &LinkName, index: u32) -> Request {
     let mut announcing = InetDevConf::default();

@@ -36,11 +36,14 @@ const BR_STATE_FORWARDING: u8 = 3;
 
 /// A link as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the kernel's own flags, each for itself")]
 pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     /// `IFF_UP`: switched on, whatever the carrier.
     pub(crate) is_up: bool,
+    /// `IFF_RUNNING`: switched on and able to send.
+    pub(crate) is_running: bool,
     /// `IFF_PROMISC`, as set by somebody; what the kernel does for its own ends is not told.
     pub(crate) is_promiscuous: bool,
     pub(crate) mtu: u32,
@@ -88,6 +91,13 @@ pub(crate) fn list(socket: &mut Socket, kind: InfoKind) -> Result<Vec<Link>, Net
     links(socket, "list links", message)
 }
 
+/// All links.
+pub(crate) fn list_all(socket: &mut Socket) -> Result<Vec<Link>, NetlinkError> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![without_statistics()];
+    links(socket, "list links", message)
+}
+
 /// The ports of the bridge with this index.
 pub(crate) fn ports(socket: &mut Socket, bridge: u32) -> Result<Vec<Link>, NetlinkError> {
     let mut message = LinkMessage::default();
@@ -126,6 +136,7 @@ impl Link {
         let mut link = Self {
             index,
             is_up: flags.contains(LinkFlags::Up),
+            is_running: flags.contains(LinkFlags::Running),
             is_promiscuous: flags.contains(LinkFlags::Promisc),
             ..Self::default()
         };

@@ -69,7 +69,12 @@ impl Installed {
 
     /// Whether this is a default route of the main table.
     pub(crate) fn is_main_default(&self) -> bool {
-        self.route.dst.prefix_len() == 0 && self.route.table == Some(u32::from(RouteHeader::RT_TABLE_MAIN))
+        self.route.dst.prefix_len() == 0 && self.is_main()
+    }
+
+    /// Whether this is a route of the main table.
+    pub(crate) fn is_main(&self) -> bool {
+        self.route.table == Some(u32::from(RouteHeader::RT_TABLE_MAIN))
     }
 }
 

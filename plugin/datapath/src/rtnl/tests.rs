@@ -33,7 +33,7 @@ fn reply(message: LinkMessage) -> Reply {
 fn a_bridge_port_is_read_whole() {
     let mut message = LinkMessage::default();
     message.header.index = 7;
-    message.header.flags = LinkFlags::Up | LinkFlags::LowerUp;
+    message.header.flags = LinkFlags::Up | LinkFlags::LowerUp | LinkFlags::Running;
     message.attributes = vec![
         LinkAttribute::IfName("veth0".to_owned()),
         LinkAttribute::Mtu(1450),
@@ -57,6 +57,7 @@ fn a_bridge_port_is_read_whole() {
         index: 7,
         name: "veth0".to_owned(),
         is_up: true,
+        is_running: true,
         is_promiscuous: false,
         mtu: 1450,
         mac: Some(MacAddr::new([2, 0, 0, 0, 0, 7])),

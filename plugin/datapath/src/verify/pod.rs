@@ -95,7 +95,7 @@ fn read_parameters(wanted: &PodNetwork) -> Result<Vec<(String, String, String)>,
     let mut read = parameters::ipv4(name).chain(ipv6).map(read).collect::<Result<Vec<_>, _>>()?;
     if wanted.is_transparent() {
         let (parameter, value) = parameters::no_routers(name.as_str());
-        let found = sysctl::find(&parameter)?;
+        let found = sysctl::parameter(&parameter)?;
         read.extend(found.map(|found| (parameter, value.to_owned(), found)));
     }
     Ok(read)

@@ -37,7 +37,7 @@ pub(super) fn verify(
 
 fn parameters(name: &str, differences: &mut Differences) -> Result<(), VerifyError> {
     for (parameter, value) in [parameters::proxy_arp(name), parameters::no_routers(name)] {
-        if let Some(found) = sysctl::find(&parameter)? {
+        if let Some(found) = sysctl::parameter(&parameter)? {
             differences.compare(format!("net/{parameter}"), &value.to_owned(), &found);
         }
     }

@@ -8,6 +8,8 @@ pub(crate) mod gc;
 pub(crate) mod liveness;
 pub(crate) mod probe;
 pub(crate) mod release;
+pub(crate) mod reservations;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
+pub(crate) mod usage;

@@ -38,6 +38,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// When the file was written; none for what is no regular file.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.modified
+    }
+
     /// Whether the file was written before `time`; not known, and so false, for what is no regular file.
     pub(crate) fn is_older_than(&self, time: SystemTime) -> bool {
         self.modified.is_some_and(|modified| modified < time)

@@ -77,6 +77,13 @@ impl Members {
                 "externalSetMarkChain is there: one of both",
             )),
             (None, None) => Ok(Mark::default()),
+            (None, Some(chain)) if chain.is_empty() || chain.contains([' ', '\n', '\0']) => {
+                Err(ConfigError::invalid(
+                    "externalSetMarkChain",
+                    format!("{chain:?}"),
+                    "the name of a chain of iptables",
+                ))
+            }
             (None, Some(chain)) => Ok(Mark::Chain(chain.clone())),
             (Some(bit), None) => match u8::try_from(bit) {
                 Ok(bit @ 0..=31) => Ok(Mark::Bit(bit)),
@@ -104,8 +111,10 @@ impl Members {
             [("conditionsV4", &self.conditions_v4), ("conditionsV6", &self.conditions_v6)]
         {
             let invalid = |word: &String, rule| Err(ConfigError::invalid(member, format!("{word:?}"), rule));
-            if let Some(word) = conditions.iter().find(|word| word.contains(['\n', '\0'])) {
-                return invalid(word, "words have no line breaks");
+            // iptables gets each word between quotes, nft as it stands.
+            let ends: &[char] = if backend == Backend::Nftables { &['\n', '\0', ';'] } else { &['\n', '\0'] };
+            if let Some(word) = conditions.iter().find(|word| word.contains(ends)) {
+                return invalid(word, "no word ends a line or a command");
             }
             if let (Some(other), Some(first)) =
                 (language(conditions).filter(|it| *it != backend), conditions.first())

@@ -1,16 +1,10 @@
-use podnet_cni::{NetworkName, Version};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::testing::network;
 
 fn read(config: &Value) -> Result<Conf, String> {
-    let network = Network {
-        name: NetworkName::new("net").unwrap(),
-        version: Version::LATEST,
-        config: config.clone(),
-        text: Vec::new(),
-        plugin_dirs: Vec::new(),
-    };
+    let network = network(config);
     Conf::read(&network).map_err(|error| error.to_string())
 }
 
@@ -40,6 +34,11 @@ fn what_is_wrong_is_named() {
         (json!({"backend": "nftables", "conditionsV4": ["-s"]}), "conditionsV4: \"-s\""),
         (json!({"conditionsV4": ["-s"], "conditionsV6": ["ip6"]}), "conditionsV6: \"ip6\""),
         (json!({"conditionsV4": ["-s", "x\nCOMMIT"]}), "conditionsV4: \"x\\nCOMMIT\""),
+        (
+            json!({"conditionsV6": ["ip6", "saddr", "::1; flush ruleset"]}),
+            "conditionsV6: \"::1; flush ruleset\"",
+        ),
+        (json!({"externalSetMarkChain": "X\nCOMMIT"}), "externalSetMarkChain: \"X\\nCOMMIT\""),
         (
             json!({"runtimeConfig": {"portMappings": [{"hostPort": 0, "containerPort": 1}]}}),
             "runtimeConfig.portMappings[0]",

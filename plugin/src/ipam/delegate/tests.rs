@@ -158,7 +158,7 @@ fn check_tells_the_plugins_words_as_a_difference() {
     fs::write(folder.path("fake"), "#!/bin/sh\necho '{\"code\":100,\"msg\":\"lease is gone\"}'; exit 1\n")
         .unwrap();
     assert_eq!(
-        folder.plugin(LIMIT).check(&owner()).unwrap(),
+        folder.plugin(LIMIT).check(&owner(), "/run/netns/x").unwrap(),
         ["IPAM plugin fake failed in CHECK: lease is gone"]
     );
 }

@@ -12,6 +12,7 @@ fn dual() -> [Lease; 2] {
 
 fn config() -> Kubenet {
     Kubenet {
+        owns_subnets: false,
         bridge: "cbr0".parse().unwrap(),
         hairpin: Hairpin::Veth,
         is_gateway: true,

@@ -61,7 +61,7 @@ fn what_is_no_answer_is_refused() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nab", ErrorKind::InvalidData),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfive\r\n", ErrorKind::InvalidData),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n", ErrorKind::InvalidData),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n", ErrorKind::InvalidData),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 16777217\r\n\r\n", ErrorKind::InvalidData),
     ] {
         assert_eq!(answer(text).unwrap_err().kind(), kind, "{text:?}");
     }

@@ -62,10 +62,12 @@ fn without_subnet_it_is_the_nodes_or_none() {
 }
 
 #[test]
-fn a_bridge_needs_a_gateway_and_says_which_address_has_none() {
+fn a_bridge_that_holds_gateways_says_which_address_has_none() {
     let mut overlay = info("10.244.2.35");
     overlay.network_container_primary_ip_config.gateway_ip_address = String::new();
-    let error = read(vec![info("10.224.1.5"), overlay]).unwrap().result(&[], Gateways::Needed).unwrap_err();
+    let offer = read(vec![info("10.224.1.5"), overlay]).unwrap();
+    assert_eq!(offer.result(&[], Gateways::AsGiven).unwrap().ips[1].gateway, None);
+    let error = offer.result(&[], Gateways::Needed).unwrap_err();
     assert!(
         matches!(&error, GrantError::GatewayAbsent { address } if address.to_string() == "10.244.2.35/16"),
         "{error}"
