@@ -28,16 +28,16 @@ pub(crate) fn cases() -> Vec<Case> {
         tests
             .concat()
             .into_iter()
-            .map(move |(name, body)| case(format!("{}::{name}", family.word()), move || body(family)))
+            .map(move |(name, body)| case(&format!("{}::{name}", family.word()), move || body(family)))
     });
-    let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name.to_owned(), body));
+    let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
     of_families.chain(of_lists).collect()
 }
 
 /// A test's name and body.
 type Test = (&'static str, fn(Family) -> Outcome);
 
-fn case(name: String, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case {
+fn case(name: &str, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case {
     Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(2), body: Box::new(body) }
 }
 

@@ -199,6 +199,7 @@ pub(crate) enum Hairpin {
 }
 
 /// The configuration of mode kubenet, checked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kubenet {
     pub(crate) bridge: LinkName,

@@ -15,7 +15,10 @@ use serde_json::Value;
 use super::inside;
 use crate::daemon_addresses::{FOLDER, nobody_has_any};
 
-pub(super) const TESTS: &[(&str, fn() -> Outcome)] = &[
+/// A list's test and body.
+type Test = (&'static str, fn() -> Outcome);
+
+pub(super) const TESTS: &[Test] = &[
     ("list_vnet_transparent", || with_daemon("vnet-transparent", Family::V4)),
     ("list_vnet_dual_stack", || with_daemon("vnet-dual", Family::Dual)),
     ("list_vnet_overlay", || with_daemon("vnet-overlay", Family::V4)),

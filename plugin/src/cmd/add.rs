@@ -125,11 +125,11 @@ impl Job<'_> {
         answer: impl FnOnce(&Applied) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let host_ports = &mode.pod().host_ports;
-        let made = self.make(network).and_then(|made| {
+        let answered = self.make(network).and_then(|made| {
             translated::add(&self.owner, host_ports, &network.addresses)?;
             answer(&made)
         });
-        made.inspect_err(|error| {
+        answered.inspect_err(|error| {
             // The links of an attachment that was there before are not this ADD's to remove.
             if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
                 if host_ports.are_by_iptables() {
