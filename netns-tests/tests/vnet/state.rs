@@ -9,7 +9,7 @@ use podnet_netns_tests::{ensure, ensure_eq, reply};
 use serde_json::{Value, json};
 
 use super::{Test, daemon, inside, network};
-use crate::daemon_addresses::{failed_add, nobody_has_any, soon_nobody_has_any};
+use crate::daemon_addresses::{FOLDER, failed_add, nobody_has_any, soon_nobody_has_any};
 use crate::look;
 
 pub(super) const TESTS: &[Test] = &[
@@ -18,6 +18,7 @@ pub(super) const TESTS: &[Test] = &[
     ("del_leaves_nothing", del_leaves_nothing),
     ("a_second_add_changes_nothing", a_second_add_changes_nothing),
     ("without_its_daemon", without_its_daemon),
+    ("a_daemon_without_memory_asks_the_node", a_daemon_without_memory),
     ("gc_removes_what_is_not_in_the_list", gc_removes),
 ];
 
@@ -176,6 +177,26 @@ fn without_its_daemon(family: Family) -> Outcome {
     let second = daemon(family)?;
     soon_nobody_has_any(&second)?;
     reply::silence(network.call("STATUS", None, &[])?)
+}
+
+/// First the plugin's records, and without them the routes to the pods.
+fn a_daemon_without_memory(family: Family) -> Outcome {
+    let network = network()?;
+    let mut daemon = daemon(family)?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    let assigned = daemon.assigned()?;
+    for lost in ["/run/podnet/none", "/run/podnet/attachments"] {
+        daemon.stop()?;
+        std::fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
+        if std::path::Path::new(lost).exists() {
+            std::fs::remove_dir_all(lost)?;
+        }
+        daemon = super::daemon(family)?;
+        ensure_eq!(daemon.assigned()?, assigned, "what is assigned, known by the node");
+    }
+    network.del(&pod, None)?;
+    nobody_has_any(&daemon)
 }
 
 fn gc_removes(family: Family) -> Outcome {
