@@ -1,6 +1,6 @@
 //! The node's link to its network.
 
-use netlink_packet_route::AddressFamily;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{ApplyError, ETHERNET_MTU};
 use crate::{
@@ -8,9 +8,14 @@ use crate::{
     netlink::{NetlinkError, Protocol, Socket},
     rtnl::{
         link::{self, Link},
-        route,
+        route::{self, Installed},
     },
 };
+
+/// Addresses for documentation (RFC 5737, RFC 3849), to which no other route leads than the default one: one look in the kernel's
+/// table, where listing the routes would take longer the more pods there are.
+const ANYWHERE: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
 /// Its MTU in bytes; `named`: the link, which must be there and up, else it is the one that the default route leaves by.
 /// Without any, Ethernet's.
@@ -37,14 +42,24 @@ fn find(host: &mut Socket, name: &LinkName) -> Result<Link, ApplyError> {
 
 /// The link that the default route leaves by: IPv4's, else IPv6's, each with the least metric.
 fn of_default_route(host: &mut Socket) -> Result<Option<Link>, NetlinkError> {
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let routes = route::list(host, family)?;
-        let defaults = routes.iter().filter(|installed| installed.is_main_default());
-        if let Some(best) = defaults.min_by_key(|installed| installed.route.priority)
+    for address in ANYWHERE {
+        let best = match route::matching(host, address)? {
+            None => None,
+            Some(matching) if matching.is_main_default() => Some(matching),
+            // Somebody has a use for that address.
+            Some(_) => listed_default(host, address)?,
+        };
+        if let Some(best) = best
             && let Some(link) = link::by_index(host, best.link)?
         {
             return Ok(Some(link));
         }
     }
     Ok(None)
+}
+
+fn listed_default(host: &mut Socket, address: IpAddr) -> Result<Option<Installed>, NetlinkError> {
+    let routes = route::list(host, route::family(address.into()))?;
+    let defaults = routes.into_iter().filter(Installed::is_main_default);
+    Ok(defaults.min_by_key(|installed| installed.route.priority))
 }

@@ -7,8 +7,8 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     route::{
-        RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
-        RouteType,
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
+        RouteScope, RouteType,
     },
 };
 
@@ -149,7 +149,7 @@ const LEADS_NOWHERE: [Errno; 5] =
 /// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
     let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
-    Ok(look_up(socket, address)?.iter().any(is_local))
+    Ok(look_up(socket, address, RouteFlags::empty())?.iter().any(is_local))
 }
 
 /// The index of the link that packets to an address leave by; `None` where they leave by none.
@@ -159,15 +159,21 @@ pub(crate) fn link_to(socket: &mut Socket, address: IpAddr) -> Result<Option<u32
             .find(|(kind, _)| *kind == RTA_OIF)
             .and_then(|(_, value)| value::number(value))
     };
-    Ok(look_up(socket, address)?.iter().find_map(link))
+    Ok(look_up(socket, address, RouteFlags::empty())?.iter().find_map(link))
+}
+
+/// The route by which packets to an address go, as it stands in its table; `None` where they go nowhere.
+pub(crate) fn matching(socket: &mut Socket, address: IpAddr) -> Result<Option<Installed>, NetlinkError> {
+    Ok(look_up(socket, address, RouteFlags::FibMatch)?.iter().find_map(|reply| parse(&reply.body)))
 }
 
 /// The route that the kernel would take.
-fn look_up(socket: &mut Socket, address: IpAddr) -> Result<Vec<Reply>, NetlinkError> {
+fn look_up(socket: &mut Socket, address: IpAddr, flags: RouteFlags) -> Result<Vec<Reply>, NetlinkError> {
     let host = IpNet::from(address);
     let mut message = RouteMessage::default();
     message.header.address_family = family(host);
     message.header.destination_prefix_length = host.prefix_len();
+    message.header.flags = flags;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
