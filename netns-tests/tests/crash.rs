@@ -21,9 +21,24 @@ pub(crate) fn cases() -> Vec<Case> {
         ("del_killed_at_every_system_call", |s| killed(s, |network| network, "DEL"), Some(&NOT_CRASH_SAFE)),
         ("add_with_limits_killed_at_every_system_call", |s| killed(s, limited, "ADD"), Some(&NOT_CRASH_SAFE)),
         ("del_with_limits_killed_at_every_system_call", |s| killed(s, limited, "DEL"), Some(&NOT_CRASH_SAFE)),
+        (
+            "add_of_a_routed_pod_killed_at_every_system_call",
+            |s| killed(s, routed, "ADD"),
+            Some(&NOT_CRASH_SAFE),
+        ),
+        (
+            "del_of_a_routed_pod_killed_at_every_system_call",
+            |s| killed(s, routed, "DEL"),
+            Some(&NOT_CRASH_SAFE),
+        ),
         ("first_add_killed_at_every_system_call", first_add_killed, Some(&NOT_CRASH_SAFE)),
         ("add_with_every_call_failing_once", |s| add_failing(s, |network| network), Some(&NOT_CRASH_SAFE)),
         ("add_with_limits_with_every_call_failing_once", |s| add_failing(s, limited), Some(&NOT_CRASH_SAFE)),
+        (
+            "add_of_a_routed_pod_with_every_call_failing_once",
+            |s| add_failing(s, routed),
+            Some(&NOT_CRASH_SAFE),
+        ),
     ];
     table::with_limit(Duration::from_mins(10), "crash", &[Family::Dual], tests)
 }
@@ -48,6 +63,11 @@ fn step(network: &Network, verb: &str, pod: &Pod) -> Result<(Command, Vec<u8>), 
 fn limited(network: Network) -> Network {
     let members = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
     members.into_iter().fold(network, |network, member| network.with(&format!("/{member}"), 1 << 24))
+}
+
+/// Mode vnet, whose pods are guarded too; the reference has no such thing.
+fn routed(network: Network) -> Network {
+    network.with("/mode", "vnet")
 }
 
 /// Kills `verb` at its first system call, then at its second, until it ends before the kill.

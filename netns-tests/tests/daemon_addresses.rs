@@ -60,8 +60,8 @@ const COUNT: u8 = 8;
 const FIRST: u8 = 16;
 
 /// The daemon's folder. Not in podnet's own, which snapshots look at.
-const FOLDER: &str = "/run/ipamd";
-const SOCKET: &str = "/run/ipamd/state/ipamd.sock";
+pub(crate) const FOLDER: &str = "/run/ipamd";
+pub(crate) const SOCKET: &str = "/run/ipamd/state/ipamd.sock";
 
 /// Where the links to podnet are.
 const LINKS: &str = "/run/plugins";
@@ -92,7 +92,7 @@ fn links() -> Result<PathBuf, Failure> {
     Ok(LINKS.into())
 }
 
-fn start(scene: Scene) -> Result<Ipamd, Failure> {
+pub(crate) fn start(scene: Scene) -> Result<Ipamd, Failure> {
     start_with(&ipamd::pool(scene.family, FIRST, COUNT))
 }
 
@@ -103,7 +103,7 @@ fn start_with(config: &str) -> Result<Ipamd, Failure> {
     Ok(daemon)
 }
 
-fn failed_add(network: &Network, pod: &Pod) -> Result<CniError, Failure> {
+pub(crate) fn failed_add(network: &Network, pod: &Pod) -> Result<CniError, Failure> {
     reply::error(&network.call("ADD", Some(pod), &[])?)
 }
 
@@ -115,13 +115,13 @@ fn leaves_nothing(scene: Scene, before: &Snapshot) -> Outcome {
     }
 }
 
-fn nobody_has_any(daemon: &Ipamd) -> Outcome {
+pub(crate) fn nobody_has_any(daemon: &Ipamd) -> Outcome {
     ensure_eq!(daemon.assigned()?, [], "what the daemon has assigned");
     Ok(())
 }
 
 /// The daemon applies intents by itself, a moment after it is ready or told.
-fn soon_nobody_has_any(daemon: &Ipamd) -> Outcome {
+pub(crate) fn soon_nobody_has_any(daemon: &Ipamd) -> Outcome {
     wait::until(Duration::from_secs(10), "the daemon's releases", || {
         Ok(daemon.assigned()?.is_empty().then_some(()))
     })

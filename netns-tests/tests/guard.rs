@@ -69,7 +69,12 @@ fn own_addresses_pass(scene: Scene) -> Outcome {
 }
 
 /// Of a datagram from each source, one behind the other, only the last arrives.
-fn only_the_last_arrives(from: &Pod, sources: [IpAddr; 2], to: Place<'_>, target: IpAddr) -> Outcome {
+pub(crate) fn only_the_last_arrives(
+    from: &Pod,
+    sources: [IpAddr; 2],
+    to: Place<'_>,
+    target: IpAddr,
+) -> Outcome {
     let what = format!("datagrams from {sources:?} to {target}");
     let server = to.inside(|| Ok(UdpSocket::bind((target, 0))?)).doing(&what)?;
     server.set_read_timeout(Some(SOON))?;
@@ -156,7 +161,7 @@ fn answers_for_others(scene: Scene) -> Outcome {
 }
 
 /// Serves an address on the other node, and says whether a connection from the pod to its port arrives.
-fn arrives(pod: &Pod, other: &OtherNode, target: SocketAddr) -> Result<bool, Failure> {
+pub(crate) fn arrives(pod: &Pod, other: &OtherNode, target: SocketAddr) -> Result<bool, Failure> {
     let _listener = other.place().inside(|| Ok(TcpListener::bind(target)?)).doing(target)?;
     let reach = |place: Place<'_>| {
         place.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(1)).is_ok()))

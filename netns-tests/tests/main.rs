@@ -36,6 +36,7 @@ mod server;
 mod state_directory;
 mod table;
 mod udp_ports;
+mod vnet;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         bandwidth::cases(),
         hairpin::cases(),
         guard::cases(),
+        vnet::cases(),
         podman::cases(),
         containerd::cases(),
         differential::cases(),

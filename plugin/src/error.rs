@@ -198,10 +198,15 @@ impl Error {
             Self::Delegate(_) => code::IPAM_PLUGIN,
             Self::Daemon(DaemonError::Unusable { .. }) => code::INVALID_NETWORK_CONFIG,
             Self::Daemon(_) => code::IPAM_DAEMON,
-            Self::Grant(GrantError::InUse { .. }) => code::NO_ADDRESS,
-            Self::Config(_) | Self::Grant(_) | Self::Ipam(_) | Self::Unknown { .. } => {
-                code::INVALID_NETWORK_CONFIG
+            Self::Grant(GrantError::InUse { .. })
+            | Self::Apply(ApplyError::OwnAddress { .. } | ApplyError::AddressTaken { .. }) => {
+                code::NO_ADDRESS
             }
+            Self::Config(_)
+            | Self::Grant(_)
+            | Self::Ipam(_)
+            | Self::Unknown { .. }
+            | Self::Apply(ApplyError::NoUplink { .. }) => code::INVALID_NETWORK_CONFIG,
             Self::Netns(_) | Self::OwnNetns => code::INVALID_NETNS,
             Self::Exists { .. } | Self::Apply(ApplyError::Attached { .. }) => code::ATTACHMENT_EXISTS,
             Self::Record(_)
@@ -217,6 +222,8 @@ impl Error {
                 | ApplyError::SubnetTaken { .. }
                 | ApplyError::NamesTaken { .. }
                 | ApplyError::PodNameTaken { .. }
+                | ApplyError::UplinkDown { .. }
+                | ApplyError::TooSmallForIpv6 { .. }
                 | ApplyError::Nft(NftError::PortTaken(_)),
             ) => code::IN_THE_WAY,
             Self::Apply(_)

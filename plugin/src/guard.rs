@@ -4,7 +4,7 @@
 //! {"blockWireserver": true, "antiSpoofing": {"links": ["veth…", "veth…"], "bridged": true, "mac": "0a:58:0a:f4:01:05"}}
 //! ```
 
-use podnet_datapath::{Guard, LinkName, LinkPrefix, MacAddr, Owner, Station};
+use podnet_datapath::{Guard, LinkName, MacAddr, PodNetwork, Station};
 use serde::{Deserialize, Serialize};
 
 /// What a pod is kept from doing.
@@ -28,13 +28,16 @@ struct Sender {
 }
 
 impl Guarded {
-    /// What a pod with a link of this prefix and this Ethernet address is kept from.
-    pub(crate) fn new(guard: Guard, owner: &Owner, prefix: LinkPrefix, bridged: bool, mac: MacAddr) -> Self {
-        let links = || owner.link_names(prefix).map(String::from).into();
+    /// What a pod with this network is kept from.
+    pub(crate) fn of(network: &PodNetwork) -> Self {
+        let PodNetwork { owner, guard, veth, .. } = network;
+        let links = || owner.link_names(veth.prefix).map(String::from).into();
+        let sender =
+            || Sender { links: links(), bridged: network.bridge().is_some(), mac: veth.pod_mac.to_string() };
         Self {
             block_wireserver: guard.wireserver,
             block_imds: guard.imds,
-            anti_spoofing: guard.spoofing.then(|| Sender { links: links(), bridged, mac: mac.to_string() }),
+            anti_spoofing: guard.spoofing.then(sender),
         }
     }
 

@@ -3,6 +3,8 @@
 //! Two steps: [`NetConf`] is the text's shape (member names in any case, wrong types refused by name);
 //! [`NetConf::check`] decides what it means and names the member that is wrong. Both are pure.
 
+mod vnet;
+
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use serde_json::Value;
 use crate::bandwidth::{Annotations, Bandwidth, Members};
 use crate::host_ports::{self, PortMappings, Translator};
 use crate::logging::Level;
+use crate::mode::Mode;
+pub(crate) use vnet::Vnet;
 
 /// The bridge of mode kubenet, by kubenet's own name.
 const DEFAULT_BRIDGE: &str = "cbr0";
@@ -40,11 +44,15 @@ pub(crate) struct NetConf {
     #[serde(rename = "cni.dev/attachments")]
     pub(crate) attachments: Option<Value>,
 
-    /// Which mode; `kubenet`.
+    /// Which mode; `kubenet`, `vnet`.
     pub(crate) mode: Option<String>,
+    /// Mode vnet: how the pod is connected; `transparent`.
+    pub(crate) datapath: Option<String>,
+    /// Mode vnet: the node's link to its network; absent: the one of the default route.
+    pub(crate) master: Option<String>,
     /// The bridge's name.
     pub(crate) bridge: Option<String>,
-    /// Bytes; 0: that of the bridge, or of the default route's link where the bridge is made.
+    /// Bytes; 0: that of the bridge, or of the default route's link where the bridge is made or there is none.
     pub(crate) mtu: Option<u32>,
     /// `hairpin-veth`, `promiscuous-bridge`, `none`, or the reference bridge's boolean.
     pub(crate) hairpin_mode: Option<Value>,
@@ -86,7 +94,7 @@ pub(crate) struct NetConf {
     /// Where logs go instead of stderr.
     pub(crate) log_file: Option<PathBuf>,
 
-    // Contracts of other modes and versions: refused rather than passed over, since somebody relies on them.
+    /// What pods are kept from; see [`Guard`].
     pub(crate) anti_spoofing: Option<bool>,
     pub(crate) block_wireserver: Option<bool>,
     #[serde(rename = "blockIMDS")]
@@ -195,12 +203,20 @@ pub(crate) enum Hairpin {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kubenet {
     pub(crate) bridge: LinkName,
-    /// `None`: see [`NetConf::mtu`].
-    pub(crate) mtu: Option<u32>,
     pub(crate) hairpin: Hairpin,
     pub(crate) is_gateway: bool,
     pub(crate) is_default_gateway: bool,
     pub(crate) force_address: bool,
+    pub(crate) pod: PodOptions,
+    /// Nobody else has an address in the pods' networks: a matter of where they come from.
+    pub(crate) owns_subnets: bool,
+}
+
+/// What pods of every mode may have, checked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PodOptions {
+    /// `None`: see [`NetConf::mtu`].
+    pub(crate) mtu: Option<u32>,
     pub(crate) ip_masq: bool,
     pub(crate) host_ports: PortMappings,
     pub(crate) bandwidth: Bandwidth,
@@ -208,11 +224,9 @@ pub(crate) struct Kubenet {
     pub(crate) guard: Guard,
     /// The pod's MAC where the caller names one.
     pub(crate) mac: Option<MacAddr>,
-    /// Nobody else has an address in the pods' networks: a matter of where they come from.
-    pub(crate) owns_subnets: bool,
 }
 
-impl Kubenet {
+impl PodOptions {
     /// Checks what depends on the pods' addresses.
     pub(crate) fn check_families(&self, has_ipv6: bool) -> Result<(), ConfigError> {
         match self.mtu {
@@ -229,29 +243,39 @@ impl NetConf {
     ///
     /// # Arguments
     /// `args`: CNI_ARGS, whose `MAC` `args.cni.mac` overrules, and that `runtimeConfig.mac`.
-    pub(crate) fn check(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
+    pub(crate) fn check(&self, args: &podnet_cni::Args) -> Result<Mode, ConfigError> {
+        const RULE: &str = "modes are \"kubenet\" and \"vnet\"";
         match self.mode.as_deref() {
-            Some("kubenet") => self.check_kubenet(args),
-            Some(other) => Err(ConfigError::invalid("mode", format!("{other:?}"), "modes are \"kubenet\"")),
-            None => Err(ConfigError::Missing { member: "mode", rule: "modes are \"kubenet\"" }),
+            Some("kubenet") => Ok(Mode::Kubenet(self.check_kubenet(args)?)),
+            Some("vnet") => Ok(Mode::Vnet(self.check_vnet(args)?)),
+            Some(other) => Err(ConfigError::invalid("mode", format!("{other:?}"), RULE)),
+            None => Err(ConfigError::Missing { member: "mode", rule: RULE }),
         }
     }
 
     fn check_kubenet(&self, args: &podnet_cni::Args) -> Result<Kubenet, ConfigError> {
         let is_gateway = self.is_gateway.unwrap_or(true) || self.is_default_gateway == Some(true);
-        let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
         Ok(Kubenet {
             bridge: bridge_name(self.bridge.as_deref(), DEFAULT_BRIDGE)?,
-            mtu: mtu(self.mtu)?,
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
             force_address: self.force_address.unwrap_or(false),
+            pod: self.pod_options(args, Guard::default())?,
+            owns_subnets: false,
+        })
+    }
+
+    /// # Arguments
+    /// `guard`: what the pod is kept from where the configuration says nothing.
+    fn pod_options(&self, args: &podnet_cni::Args, guard: Guard) -> Result<PodOptions, ConfigError> {
+        let mac = self.runtime_config.mac.or(self.args.cni.mac).or(args.mac);
+        Ok(PodOptions {
+            mtu: mtu(self.mtu)?,
             ip_masq: self.ip_masq.unwrap_or(false),
             host_ports: self.host_ports()?,
             bandwidth: self.bandwidth()?,
-            guard: self.guard(),
-            owns_subnets: false,
+            guard: self.guard(guard),
             mac: mac.map(|mac| MacAddr::new(mac.octets())),
         })
     }
@@ -285,11 +309,11 @@ impl NetConf {
         self.dns.as_ref().is_some_and(|dns| !dns.is_empty())
     }
 
-    fn guard(&self) -> Guard {
+    fn guard(&self, by_default: Guard) -> Guard {
         Guard {
-            spoofing: self.anti_spoofing.unwrap_or(false),
-            wireserver: self.block_wireserver.unwrap_or(false),
-            imds: self.block_imds.unwrap_or(false),
+            spoofing: self.anti_spoofing.unwrap_or(by_default.spoofing),
+            wireserver: self.block_wireserver.unwrap_or(by_default.wireserver),
+            imds: self.block_imds.unwrap_or(by_default.imds),
         }
     }
 
@@ -354,7 +378,7 @@ pub(crate) fn mtu(given: Option<u32>) -> Result<Option<u32>, ConfigError> {
         None | Some(0) => Ok(None),
         Some(mtu) if (MTU_IPV4..=MTU_LARGEST).contains(&mtu) => Ok(Some(mtu)),
         Some(mtu) => {
-            let rule = format!("0 for that of the bridge, else {MTU_IPV4} to {MTU_LARGEST}");
+            let rule = format!("0 for that of the bridge or the uplink, else {MTU_IPV4} to {MTU_LARGEST}");
             Err(ConfigError::invalid("mtu", mtu.to_string(), rule))
         }
     }
@@ -369,7 +393,10 @@ mod tests {
     use super::*;
 
     fn check(config: &Value) -> Result<Kubenet, ConfigError> {
-        decode::<NetConf>(config).unwrap().check(&Args::default())
+        match decode::<NetConf>(config).unwrap().check(&Args::default())? {
+            Mode::Kubenet(kubenet) => Ok(kubenet),
+            Mode::Vnet(vnet) => panic!("{vnet:?}"),
+        }
     }
 
     fn refused(config: &Value) -> String {
@@ -381,17 +408,15 @@ mod tests {
         let kubenet = check(&json!({"mode": "kubenet"})).unwrap();
         let expected = Kubenet {
             bridge: "cbr0".parse().unwrap(),
-            mtu: None,
             hairpin: Hairpin::Veth,
             is_gateway: true,
             is_default_gateway: true,
             force_address: false,
-            ip_masq: false,
-            host_ports: PortMappings { snat: true, ..PortMappings::default() },
-            bandwidth: Bandwidth::default(),
-            guard: Guard::default(),
+            pod: PodOptions {
+                host_ports: PortMappings { snat: true, ..PortMappings::default() },
+                ..PodOptions::default()
+            },
             owns_subnets: false,
-            mac: None,
         };
         assert_eq!(kubenet, expected);
     }
@@ -428,7 +453,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (config, words) in [
             (json!({}), "mode is missing"),
-            (json!({"mode": "vnet"}), "mode: \"vnet\" is not valid"),
+            (json!({"mode": "ipvlan"}), "mode: \"ipvlan\" is not valid"),
             (
                 json!({"mode": "kubenet", "bridge": "a-name-that-is-too-long"}),
                 "bridge: \"a-name-that-is-too-long\"",
@@ -470,7 +495,11 @@ mod tests {
             ("blockWireserver", guard(false, true, false)),
             ("blockIMDS", guard(false, false, true)),
         ] {
-            assert_eq!(check(&json!({"mode": "kubenet", member: true})).unwrap().guard, wanted, "{member}");
+            assert_eq!(
+                check(&json!({"mode": "kubenet", member: true})).unwrap().pod.guard,
+                wanted,
+                "{member}"
+            );
         }
     }
 
@@ -480,7 +509,7 @@ mod tests {
         let (low, middle, high) = ("02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03");
         let args = Args::parse(&format!("MAC={low}")).unwrap();
         let mut config = json!({"mode": "kubenet"});
-        let given = |config: &Value| decode::<NetConf>(config).unwrap().check(&args).unwrap().mac;
+        let given = |config: &Value| decode::<NetConf>(config).unwrap().check(&args).unwrap().pod().mac;
         assert_eq!(given(&config), mac(low));
         config["args"] = json!({"cni": {"mac": middle}});
         assert_eq!(given(&config), mac(middle));
@@ -535,7 +564,7 @@ mod tests {
     #[test]
     fn ipv6_needs_its_smallest_mtu() {
         let kubenet = check(&json!({"mode": "kubenet", "mtu": 1279})).unwrap();
-        kubenet.check_families(false).unwrap();
-        assert!(kubenet.check_families(true).unwrap_err().to_string().starts_with("mtu: 1279"));
+        kubenet.pod.check_families(false).unwrap();
+        assert!(kubenet.pod.check_families(true).unwrap_err().to_string().starts_with("mtu: 1279"));
     }
 }

@@ -83,6 +83,9 @@ pub(crate) struct Reserved {
     pub(crate) routes: Vec<Route>,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
+    /// Whether everything that the pod sends goes by way of the node.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) routed: bool,
     /// The addresses from which services among neighbours need help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unfiltered: Vec<IpNet>,
@@ -137,6 +140,7 @@ impl Record {
             masqueraded: if reserved.masqueraded { &addresses } else { &[] },
             unfiltered: &reserved.unfiltered,
             host_ports: &reserved.host_ports.plan(&reserved.leases),
+            is_routed: reserved.routed,
             guard: reserved.guarded.guard(),
             station: station.as_ref(),
         };
@@ -457,6 +461,7 @@ mod tests {
                 gateway: Some("10.0.0.1".parse().unwrap()),
             }],
             masqueraded: false,
+            routed: false,
             unfiltered: Vec::new(),
             host_ports: PortMappings::default(),
             guarded: Guarded::default(),

@@ -7,15 +7,16 @@ use podnet_datapath::{Families, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::ipam::{Gateways, Ipam};
-use crate::netconf::{ConfigError, Kubenet, NetConf};
+use crate::ipam::Ipam;
+use crate::mode::Mode;
+use crate::netconf::{ConfigError, NetConf};
 use crate::subnets;
 
 /// A checked configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
     conf: NetConf,
-    pub(crate) kubenet: Kubenet,
+    pub(crate) mode: Mode,
     pub(crate) ipam: Ipam,
 }
 
@@ -23,33 +24,36 @@ impl Settings {
     /// Reads the configuration of `network`; `args` are those of CNI_ARGS.
     pub(crate) fn read(network: &Network, args: &Args) -> Result<Self, Error> {
         let conf: NetConf = decode(&network.config)?;
-        let mut kubenet = conf.check(args)?;
-        let ipam = Ipam::read(&conf, network, args, Gateways::Needed)?;
-        kubenet.check_families(ipam.has_ipv6())?;
+        let mut mode = conf.check(args)?;
+        let ipam = Ipam::read(&conf, network, args, mode.gateways())?;
+        mode.pod().check_families(ipam.has_ipv6())?;
         refuse_nested(&ipam.subnets())?;
-        kubenet.owns_subnets = ipam.owns_subnets();
-        Ok(Self { conf, kubenet, ipam })
+        if let Mode::Kubenet(kubenet) = &mut mode {
+            kubenet.owns_subnets = ipam.owns_subnets();
+        }
+        Ok(Self { conf, mode, ipam })
     }
 
     /// The configuration as the kernel can bring it about for a pod with these addresses, and the families whose frames
     /// between pods pass the node's rules of IP, or have to do without podnet's.
     ///
     /// Without nftables there are no rules for services among neighbours, and host ports are iptables' affair unless the
-    /// configuration says otherwise.
-    pub(crate) fn adapted(&self, addresses: &[IpNet]) -> Result<(Kubenet, Families), Error> {
-        let mut kubenet = self.kubenet.clone();
+    /// configuration says otherwise. Mode vnet does not go without.
+    pub(crate) fn adapted(&self, addresses: &[IpNet]) -> Result<(Mode, Families), Error> {
+        let mut mode = self.mode.clone();
         let families = Families::among(addresses);
         let filtered = filtered_families(families)?;
-        if kubenet.host_ports.is_empty() && filtered == families || has_nf_tables()? {
-            return Ok((kubenet, filtered));
+        let needs_no_rules = mode.pod().host_ports.is_empty() && filtered == families;
+        if matches!(mode, Mode::Vnet(_)) || needs_no_rules || has_nf_tables()? {
+            return Ok((mode, filtered));
         }
         if self.conf.portmap_backend.is_none() {
-            kubenet.host_ports.translator = Translator::Iptables;
+            mode.pod_mut().host_ports.translator = Translator::Iptables;
         }
         if filtered != families {
             tracing::warn!("without nftables and br_netfilter pods do not reach neighbours through services");
         }
-        Ok((kubenet, families))
+        Ok((mode, families))
     }
 
     /// What the pod is told of DNS, where IPAM says `ipam`.

@@ -51,7 +51,7 @@ fn wrong_values() -> Vec<Fault> {
     vec![
         ("mode", json!(null), 7, "kubenet"),
         ("mode", json!(""), 7, "kubenet"),
-        ("mode", json!("vnet"), 7, "\"vnet\""),
+        ("mode", json!("ipvlan"), 7, "\"ipvlan\""),
         ("mode", json!("Kubenet"), 7, "\"Kubenet\""),
         ("bridge", json!("0123456789abcdef"), 7, "0123456789abcdef"),
         ("bridge", json!(".."), 7, "\"..\""),

@@ -16,6 +16,7 @@ mod routed;
 mod rules;
 mod shaping;
 mod undo;
+mod uplink;
 mod vlan;
 
 use ipnet::IpNet;
@@ -23,11 +24,11 @@ use nix::errno::Errno;
 
 pub use bridge::check_bridge;
 pub use error::ApplyError;
-pub(crate) use routed::to_pod as route_to_pod;
 use undo::Undo;
+pub use uplink::check_uplink;
 
 use crate::{
-    Bridge, Forwarding, LinkName, MacAddr, Netns, PodNetwork,
+    Bridge, Forwarding, HostEnd, LinkName, MacAddr, Netns, PodNetwork,
     netlink::{NetlinkError, Protocol, Socket},
     rtnl::link::{self, Link},
     sysctl,
@@ -35,6 +36,8 @@ use crate::{
 
 /// What a link's MTU is where nothing says otherwise (RFC 894).
 const ETHERNET_MTU: u32 = 1500;
+/// The least that IPv6 needs (RFC 8200 section 5).
+const IPV6_MTU: u32 = 1280;
 
 /// What [`apply`] made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +85,18 @@ fn make(
         None => None,
     };
     let there = bridge.as_ref().map(|(_, made)| &made.link);
-    let mtu = wanted.veth.mtu.or(there.map(|bridge| bridge.mtu)).unwrap_or(ETHERNET_MTU);
+    let network_mtu = match &wanted.host_end {
+        HostEnd::Transparent { uplink, .. } => uplink::mtu(host, uplink.as_ref())?,
+        HostEnd::Port(_) | HostEnd::Routed { .. } => there.map_or(ETHERNET_MTU, |bridge| bridge.mtu),
+    };
+    let mtu = wanted.veth.mtu.unwrap_or(network_mtu);
+    if mtu < IPV6_MTU && wanted.has_ipv6() {
+        return Err(ApplyError::TooSmallForIpv6 { mtu });
+    }
+    routed::refuse_own_addresses(host, wanted)?;
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
+    routed::refuse_routers(wanted, &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
     rules::add(wanted, &pair, undo)?;

@@ -40,7 +40,7 @@ mod sysctl;
 mod verify;
 
 pub use adopted::{AnsweredLink, collect_adopted, has_link, remove_adopted};
-pub use apply::{Applied, ApplyError, apply, check_bridge};
+pub use apply::{Applied, ApplyError, apply, check_bridge, check_uplink};
 pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};

@@ -86,6 +86,12 @@ impl LinkPrefix {
     /// The prefix of links that are ports of a bridge.
     pub const VETH: Self = Self("veth");
 
+    /// The prefix of links of routed pods, Azure's: policy engines know pods' links by it.
+    pub const AZV: Self = Self("azv");
+
+    /// The prefixes of hosts' ends.
+    pub(crate) const HOST_ENDS: [Self; 2] = [Self::VETH, Self::AZV];
+
     /// The prefix of links that what a pod sends is queued at.
     pub(crate) const IFB: Self = Self("ifb");
 

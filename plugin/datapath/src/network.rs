@@ -6,6 +6,7 @@
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
+use netlink_packet_route::route::RouteScope;
 
 use crate::{
     Guard, HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, Station,
@@ -60,6 +61,7 @@ impl PodNetwork {
             masqueraded,
             unfiltered: &unfiltered,
             host_ports: &self.host_ports,
+            is_routed: self.is_transparent(),
             guard: self.guard,
             station: station.as_ref(),
         };
@@ -70,8 +72,36 @@ impl PodNetwork {
     pub fn bridge(&self) -> Option<&Bridge> {
         match &self.host_end {
             HostEnd::Port(port) => Some(&port.bridge),
-            HostEnd::Routed { .. } => None,
+            HostEnd::Routed { .. } | HostEnd::Transparent { .. } => None,
         }
+    }
+
+    /// Whether the pod's gateways are nobody's addresses.
+    pub(crate) fn is_transparent(&self) -> bool {
+        matches!(self.host_end, HostEnd::Transparent { .. })
+    }
+
+    /// The next hops that nobody has and for which the pod takes the host's end.
+    pub(crate) fn stand_ins(&self) -> &[IpAddr] {
+        match &self.host_end {
+            HostEnd::Transparent { gateways, .. } => gateways,
+            HostEnd::Port(_) | HostEnd::Routed { .. } => &[],
+        }
+    }
+
+    /// The host's routes to the pod's addresses, where it has one for each.
+    pub(crate) fn host_routes(&self) -> Vec<Route> {
+        let (scope, protocol) = match &self.host_end {
+            HostEnd::Port(_) => return Vec::new(),
+            HostEnd::Routed { .. } => (RouteScope::Host, None),
+            HostEnd::Transparent { .. } => (RouteScope::Universe, Some(Route::STATIC)),
+        };
+        let to_pod = |address: &IpNet| Route {
+            scope: Some(scope.into()),
+            protocol,
+            ..Route::on_link(IpNet::from(address.addr()))
+        };
+        self.addresses.iter().map(to_pod).collect()
     }
 
     /// Whether the pod has an IPv6 address.
@@ -89,7 +119,8 @@ pub struct Veth {
     pub pod_name: LinkName,
     /// The pod end's address.
     pub pod_mac: MacAddr,
-    /// Both ends' MTU in bytes; `None`: the bridge's, or 1500 without one.
+    /// Both ends' MTU in bytes; `None`: the bridge's, that of the node's link to its network where the host's end is
+    /// transparent, else 1500.
     pub mtu: Option<u32>,
     /// Whether the pod's end is switched on.
     pub is_up: bool,
@@ -117,6 +148,14 @@ pub enum HostEnd {
     Routed {
         /// The host's addresses on the link: the pod's gateways.
         gateways: Vec<IpAddr>,
+    },
+    /// A link of its own without any address, with a route to each address of the pod's. The pod's gateways are
+    /// addresses that nobody has; that the host's end stands for them, the pod knows without asking.
+    Transparent {
+        /// The gateways, at most one of each family.
+        gateways: Vec<IpAddr>,
+        /// The node's link to its network, whose MTU the pod has; `None`: the one of the default route.
+        uplink: Option<LinkName>,
     },
 }
 
@@ -219,11 +258,33 @@ pub struct Route {
     pub table: Option<u32>,
     /// `rtm_scope` (RFC 3549 §3.1.1); `None`: universe behind a next hop, link without one.
     pub scope: Option<u8>,
+    /// `rtm_protocol` (RFC 3549 §3.1.1), who made it; `None`: boot, as `ip route add` has it.
+    pub protocol: Option<u8>,
+}
+
+impl Route {
+    /// `RTPROT_STATIC`: made by an administrator, so that routing daemons leave it alone.
+    pub const STATIC: u8 = 4;
+
+    /// A route to what is on the link.
+    pub fn on_link(dst: IpNet) -> Self {
+        Self {
+            dst,
+            via: None,
+            source: None,
+            mtu: None,
+            advmss: None,
+            priority: None,
+            table: None,
+            scope: None,
+            protocol: None,
+        }
+    }
 }
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dst, via, source, mtu, advmss, priority, table, scope } = self;
+        let Self { dst, via, source, mtu, advmss, priority, table, scope, protocol } = self;
         write!(f, "{dst}")?;
         if let Some(via) = via {
             write!(f, " via {via}")?;
@@ -237,6 +298,7 @@ impl fmt::Display for Route {
             ("metric", *priority),
             ("table", *table),
             ("scope", scope.map(u32::from)),
+            ("proto", protocol.map(u32::from)),
         ];
         for (name, number) in numbers {
             if let Some(number) = number {

@@ -27,6 +27,17 @@ pub(crate) fn ipv6(link: &LinkName, is_probed: bool) -> impl Iterator<Item = (St
     IPV6.iter().chain(dad).map(move |(name, value)| (format!("ipv6/conf/{link}/{name}"), *value))
 }
 
+/// No link of a pod or to one takes what others say of routers (RFC 4861 section 4.2): the pod would turn the node's
+/// routes, or be turned. A link without IPv6 has no such parameter.
+pub(crate) fn no_routers(link: &str) -> (String, &'static str) {
+    (format!("ipv6/conf/{link}/accept_ra"), "0")
+}
+
+/// By which the link answers ARP for every address that the node has a route to. Set in the message that marks it.
+pub(crate) fn proxy_arp(link: &str) -> (String, &'static str) {
+    (format!("ipv4/conf/{link}/proxy_arp"), "1")
+}
+
 /// The IPv4 parameter by which packets from and to 127.0.0.0/8 may pass a link.
 pub(crate) fn route_localnet(link: &str) -> (String, &'static str) {
     (format!("ipv4/conf/{link}/route_localnet"), "1")

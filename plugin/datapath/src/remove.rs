@@ -52,12 +52,7 @@ pub struct Removed {
 /// A link or element that does not say it is the owner's stays.
 ///
 /// A failure of one part does not keep the other from being removed.
-pub fn remove(
-    owner: &Owner,
-    prefix: LinkPrefix,
-    known: Option<&PodRules>,
-    has_ifb: bool,
-) -> Result<Removed, RemoveError> {
+pub fn remove(owner: &Owner, known: Option<&PodRules>, has_ifb: bool) -> Result<Removed, RemoveError> {
     let mut netfilter = None;
     let rules = if known.is_some_and(PodRules::is_empty) {
         Ok(nft::Removed::default())
@@ -65,7 +60,7 @@ pub fn remove(
         remove_rules(owner, known, &mut netfilter)
     };
     let udp_ports = rules.as_ref().map(|rules| &*rules.udp_ports).unwrap_or_default();
-    let remove_links = || remove_links(owner, prefix, has_ifb);
+    let remove_links = || remove_links(owner, has_ifb);
     let link = if udp_ports.is_empty() { remove_links() } else { while_forgetting(udp_ports, remove_links) };
     drop(netfilter);
     Ok(Removed { elements: rules?.elements, link: link? })
@@ -104,10 +99,10 @@ fn remove_rules(
 }
 
 /// Removes the host's end and the ifb, where there is one, and returns the host's end's name.
-fn remove_links(owner: &Owner, prefix: LinkPrefix, has_ifb: bool) -> Result<Option<LinkName>, NetlinkError> {
+fn remove_links(owner: &Owner, has_ifb: bool) -> Result<Option<LinkName>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
-    let host_end = owned(&mut socket, owner, prefix)?;
-    let ifb = if has_ifb { owned(&mut socket, owner, LinkPrefix::IFB)? } else { None };
+    let host_end = owned(&mut socket, owner, &LinkPrefix::HOST_ENDS)?;
+    let ifb = if has_ifb { owned(&mut socket, owner, &[LinkPrefix::IFB])? } else { None };
     let is_removed = match (&host_end, &ifb) {
         (Some((_, host_end)), Some((_, ifb))) => delete_together(&mut socket, host_end, ifb)?,
         (Some((_, link)), None) | (None, Some((_, link))) => delete(&mut socket, link)?,
@@ -116,13 +111,13 @@ fn remove_links(owner: &Owner, prefix: LinkPrefix, has_ifb: bool) -> Result<Opti
     Ok(host_end.filter(|_| is_removed).map(|(name, _)| name))
 }
 
-/// The owner's link with this prefix.
+/// The owner's link with one of these prefixes.
 fn owned(
     socket: &mut Socket,
     owner: &Owner,
-    prefix: LinkPrefix,
+    prefixes: &[LinkPrefix],
 ) -> Result<Option<(LinkName, Link)>, NetlinkError> {
-    for name in owner.link_names(prefix) {
+    for name in prefixes.iter().flat_map(|prefix| owner.link_names(*prefix)) {
         if let Some(link) = link::by_name(socket, &name)?.filter(|link| is_owned(link, owner)) {
             return Ok(Some((name, link)));
         }

@@ -84,7 +84,7 @@ const TRIALS: [Trial; 6] = [
     },
     Trial {
         feature: "nftables masquerading by maps (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_MASQ, CONFIG_NFT_CT)",
-        needed_for: "ipMasq, and services among neighbours without br_netfilter",
+        needed_for: "ipMasq, mode vnet, and services among neighbours without br_netfilter",
         run: |pods| add(&Uses { masqueraded: pods, unfiltered: pods, ..nothing(pods) }),
     },
     Trial {
@@ -176,6 +176,7 @@ fn nothing(pods: &[IpNet]) -> Uses<'_> {
         masqueraded: &[],
         unfiltered: &[],
         host_ports: &NO_PORTS,
+        is_routed: false,
         guard: Guard::default(),
         station: None,
     }

@@ -9,15 +9,13 @@ use std::cell::Cell;
 
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
-use podnet_datapath::{
-    Applied, ApplyError, Families, LinkName, LinkPrefix, Netns, Owner, PodNetwork, apply, remove,
-};
+use podnet_datapath::{Applied, ApplyError, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, remove};
 
 use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
 use crate::error::{Error, chain};
+use crate::guard::Guarded;
 use crate::ipam::Grant;
-use crate::mode::kubenet;
-use crate::netconf::Kubenet;
+use crate::mode::Mode;
 use crate::portmap;
 use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
@@ -42,7 +40,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     };
     let record = Record::new(&job.owner, netns, pod_of(&args), &attachment.network.config);
     let record = record.called_with(&attachment.raw_args);
-    warn_of_promiscuity(job.settings.kubenet.hairpin);
+    warn_of_promiscuity(&job.settings.mode);
 
     let mut entry = claim(&registry, &job.owner, &record)?;
     let answer = job.allocate(&mut entry, record, |ours| {
@@ -91,54 +89,57 @@ impl Job<'_> {
     ) -> Result<String, Error> {
         let ipam = &self.settings.ipam;
         let addresses = addresses(&grant.leases);
-        let (kubenet, filtered) = self.settings.adapted(&addresses)?;
+        let (mode, filtered) = self.settings.adapted(&addresses)?;
+        mode.pod().check_families(addresses.iter().any(|address| address.addr().is_ipv6()))?;
+        let routes = mode.routes(&grant.leases, grant.routes.clone());
+        let network = mode.plan(self.owner.clone(), self.ifname.clone(), &grant.leases, &routes, filtered);
         let record = record.holding(Reserved {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
-            masqueraded: kubenet.ip_masq,
-            unfiltered: kubenet::unfiltered(&kubenet, &grant.leases, filtered).of(&addresses),
-            host_ports: kubenet.host_ports.clone(),
-            guarded: kubenet::guarded(&kubenet, &self.owner, &grant.leases),
-            bandwidth: kubenet.bandwidth.clone(),
+            masqueraded: network.masquerade == Masquerade::Podnet,
+            routed: network.bridge().is_none(),
+            unfiltered: network.unfiltered.of(&addresses),
+            host_ports: mode.pod().host_ports.clone(),
+            guarded: Guarded::of(&network),
+            bandwidth: mode.pod().bandwidth.clone(),
         });
         let rules = record.rules();
         entry.replace(record)?;
         ipam.ensure_unused(&self.owner, &grant.leases, self.registry)?;
-        if kubenet.host_ports.are_by_iptables() {
-            taken::refuse(self.registry, &self.owner, &kubenet.host_ports)?;
+        let host_ports = &mode.pod().host_ports;
+        if host_ports.are_by_iptables() {
+            taken::refuse(self.registry, &self.owner, host_ports)?;
         }
-        self.connect(&kubenet, grant, &rules, filtered, answer)
+        self.connect(&mode, &network, &rules, |made| {
+            let result = mode.result(&network, made, self.netns, &grant.leases, routes);
+            answer(AddResult { dns: self.settings.dns(grant.dns.clone()), ..result })
+        })
     }
 
     fn connect(
         &self,
-        config: &Kubenet,
-        Grant { leases, routes, dns }: &Grant,
+        mode: &Mode,
+        network: &PodNetwork,
         rules: &PodRules,
-        filtered: Families,
-        answer: impl FnOnce(AddResult) -> Result<String, Error>,
+        answer: impl FnOnce(&Applied) -> Result<String, Error>,
     ) -> Result<String, Error> {
-        config.check_families(leases.iter().any(|lease| lease.address.addr().is_ipv6()))?;
-        let routes = kubenet::routes(config, leases, routes.clone());
-        let network =
-            kubenet::plan(config, self.owner.clone(), self.ifname.clone(), leases, &routes, filtered);
-        let made = self.make(&network).and_then(|made| {
-            translated::add(&self.owner, &config.host_ports, &network.addresses)?;
-            let result = kubenet::result(&network, &made, self.netns, leases, routes);
-            answer(AddResult { dns: self.settings.dns(dns.clone()), ..result })
+        let host_ports = &mode.pod().host_ports;
+        let answered = self.make(network).and_then(|made| {
+            translated::add(&self.owner, host_ports, &network.addresses)?;
+            answer(&made)
         });
-        made.inspect_err(|error| {
+        answered.inspect_err(|error| {
             // The links of an attachment that was there before are not this ADD's to remove.
             if !matches!(error, Error::Apply(ApplyError::Attached { .. })) {
-                if config.host_ports.are_by_iptables() {
+                if host_ports.are_by_iptables() {
                     self.undo(
                         "the host ports",
                         portmap::remove(self.owner.network(), self.owner.container()),
                     );
                 }
-                let has_ifb = config.bandwidth.limits_egress();
-                self.undo("the links", remove(&self.owner, LinkPrefix::VETH, Some(rules), has_ifb));
+                let has_ifb = mode.pod().bandwidth.limits_egress();
+                self.undo("the links", remove(&self.owner, Some(rules), has_ifb));
             }
         })
     }

@@ -5,7 +5,6 @@ use podnet_datapath::{AnsweredLink, MacAddr, Owner, verify};
 
 use super::{open_sandbox, owner, pod_link, translated};
 use crate::error::Error;
-use crate::mode::kubenet;
 use crate::record::{ATTACHMENTS, Lease, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
@@ -20,21 +19,21 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let recorded = recorded(&owner)?;
     if let Some(reserved) = &recorded {
         // A runtime need not repeat at CHECK what it asked for at ADD.
-        settings.kubenet.host_ports = reserved.host_ports.clone();
-        settings.kubenet.bandwidth = reserved.bandwidth.clone();
+        settings.mode.pod_mut().host_ports = reserved.host_ports.clone();
+        settings.mode.pod_mut().bandwidth = reserved.bandwidth.clone();
     }
     let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
 
-    let (config, filtered) = settings.adapted(&addresses(&leases))?;
+    let (mode, filtered) = settings.adapted(&addresses(&leases))?;
     let ipam = &settings.ipam;
-    let routes = kubenet::routes(&config, &leases, ipam.routes().unwrap_or(given_routes));
-    let mut network = kubenet::plan(&config, owner.clone(), ifname.clone(), &leases, &routes, filtered);
+    let routes = mode.routes(&leases, ipam.routes().unwrap_or(given_routes));
+    let mut network = mode.plan(owner.clone(), ifname.clone(), &leases, &routes, filtered);
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
         network.veth.pod_mac = mac;
     }
     let mut differences: Vec<String> = Vec::new();
     differences.extend(verify(&network, &sandbox, None)?.iter().map(ToString::to_string));
-    differences.extend(translated::check(&owner, &config.host_ports, &network.addresses)?);
+    differences.extend(translated::check(&owner, &mode.pod().host_ports, &network.addresses)?);
     differences.extend(ipam.check(&owner, &leases, netns)?);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }

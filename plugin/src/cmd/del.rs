@@ -4,7 +4,7 @@
 //! it may have changed since ADD. What is already gone is no error; what cannot be removed does not keep the rest.
 
 use podnet_cni::{Attachment, Network};
-use podnet_datapath::{LinkPrefix, Netns, Owner, remove};
+use podnet_datapath::{Netns, Owner, remove};
 
 use super::{owner, translated};
 use crate::error::Error;
@@ -62,7 +62,7 @@ pub(super) fn detach(
     let record = entry.as_ref().and_then(Entry::record);
     let rules = record.map(Record::rules);
     let has_ifb = record.is_none_or(Record::has_ifb);
-    if let Err(error) = remove(owner, LinkPrefix::VETH, rules.as_ref(), has_ifb) {
+    if let Err(error) = remove(owner, rules.as_ref(), has_ifb) {
         return vec![error.into()];
     }
     if let Err(error) = translated::remove(owner, record) {

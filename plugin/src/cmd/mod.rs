@@ -22,6 +22,7 @@ use podnet_datapath::{LinkName, Netns, Owner, promiscuity_is_no_hairpin};
 use crate::adopted;
 use crate::error::{Error, chain};
 use crate::logging;
+use crate::mode::Mode;
 use crate::netconf::Hairpin;
 use crate::outcome::Outcome;
 use crate::plugin::Plugin;
@@ -154,8 +155,9 @@ pub(crate) fn open_sandbox(path: &str, netns_override: bool) -> Result<Netns, Er
 }
 
 /// kubenet's mode rests on what kernels did before Linux 6.8.
-fn warn_of_promiscuity(hairpin: Hairpin) {
-    if hairpin == Hairpin::Promiscuous && promiscuity_is_no_hairpin() {
+fn warn_of_promiscuity(mode: &Mode) {
+    let is_promiscuous = matches!(mode, Mode::Kubenet(kubenet) if kubenet.hairpin == Hairpin::Promiscuous);
+    if is_promiscuous && promiscuity_is_no_hairpin() {
         tracing::warn!(
             "hairpinMode promiscuous-bridge: from Linux 6.8 on a promiscuous bridge brings no pod to itself; where \
              br_netfilter is on, the ports' own hairpin mode does, as with hairpin-veth"

@@ -1,12 +1,12 @@
 //! STATUS: whether ADD could be served now. Changes nothing and waits for nobody.
 
 use podnet_cni::{Args, Network};
-use podnet_datapath::{Feature, check_bridge, probe};
+use podnet_datapath::{Feature, check_bridge, check_uplink, probe};
 
 use super::warn_of_promiscuity;
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::mode::kubenet;
+use crate::mode::{Mode, kubenet};
 use crate::portmap;
 use crate::record::Registry;
 use crate::settings::Settings;
@@ -15,24 +15,31 @@ use crate::settings::Settings;
 /// by itself (a missing directory or bridge, forwarding that is off) is fine.
 pub(crate) fn status(network: &Network) -> Result<(), Error> {
     let settings = Settings::read(network, &Args::default())?;
-    warn_of_promiscuity(settings.kubenet.hairpin);
+    warn_of_promiscuity(&settings.mode);
     let ready = || {
-        let kubenet = &settings.kubenet;
+        let (mode, pod) = (&settings.mode, settings.mode.pod());
+        let is_routed = matches!(mode, Mode::Vnet(_));
         let is_needed = |feature: &Feature| match feature {
-            Feature::NfTables => kubenet.ip_masq,
-            Feature::Ifb => kubenet.bandwidth.limits_egress(),
-            _ => true,
+            Feature::Veth => true,
+            Feature::Bridge => !is_routed,
+            Feature::NfTables => is_routed || pod.ip_masq,
+            Feature::Ifb => pod.bandwidth.limits_egress(),
         };
         let lacking = probe()?.into_iter().filter(is_needed);
         let lacking: Vec<String> = lacking.map(|feature| feature.to_string()).collect();
         if !lacking.is_empty() {
             return Err(Error::KernelLacks(lacking.join(", ")));
         }
-        if kubenet.host_ports.translator == Translator::Iptables && !portmap::has_iptables() {
+        if pod.host_ports.translator == Translator::Iptables && !portmap::has_iptables() {
             return Err(Error::NoIptables);
         }
         Registry::open()?;
-        check_bridge(&kubenet::bridge(&settings.kubenet, settings.ipam.next_gateways()))?;
+        match mode {
+            Mode::Kubenet(kubenet) => {
+                check_bridge(&kubenet::bridge(kubenet, settings.ipam.next_gateways()))?;
+            }
+            Mode::Vnet(vnet) => vnet.uplink.iter().try_for_each(check_uplink)?,
+        }
         settings.ipam.probe()
     };
     ready().map_err(|error| Error::NotReady(Box::new(error)))

@@ -7,17 +7,15 @@ mod conf;
 
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Families, Guard, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port,
-    Promiscuity, Veth, VlanLink, Vlans,
+    self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
+    Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
-use crate::bandwidth::Bandwidth;
 use crate::error::Error;
-use crate::host_ports::PortMappings;
 use crate::ipam::{Gateways, Ipam};
 use crate::mode::kubenet;
-use crate::netconf::{Hairpin, Kubenet};
+use crate::netconf::{Hairpin, Kubenet, PodOptions};
 use crate::record::Lease;
 
 /// What the kernel gives a new link where the configuration says nothing, in bytes.
@@ -60,7 +58,7 @@ impl Kind for Bridge {
         let gateways = if kind.is_gateway { Gateways::Needed } else { Gateways::AsGiven };
         let read = || Ipam::read(&common.asked(), network, args, gateways);
         let ipam = has_ipam.then(read).transpose()?;
-        kind.kubenet().check_families(ipam.as_ref().is_some_and(Ipam::has_ipv6))?;
+        kind.kubenet().pod.check_families(ipam.as_ref().is_some_and(Ipam::has_ipv6))?;
         Ok(Wish { kind, common, ipam })
     }
 
@@ -108,16 +106,11 @@ impl Bridge {
         Kubenet {
             owns_subnets: false,
             bridge: self.name.clone(),
-            mtu: self.mtu,
             hairpin: if self.hairpin { Hairpin::Veth } else { Hairpin::None },
             is_gateway: self.is_gateway,
             is_default_gateway: self.is_default_gateway,
             force_address: self.force_address,
-            ip_masq: false,
-            host_ports: PortMappings::default(),
-            bandwidth: Bandwidth::default(),
-            guard: Guard::default(),
-            mac: self.mac,
+            pod: PodOptions { mtu: self.mtu, mac: self.mac, ..PodOptions::default() },
         }
     }
 

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use podnet_cni::json::decode;
 use podnet_cni::{AddResult, Args, Attachment, Dns, Network, Route};
 use podnet_datapath::{
-    Applied, ApplyError, Bridge, Families, LinkName, LinkPrefix, Masquerade, Netns, Owner, PodNetwork, apply,
+    Applied, ApplyError, Bridge, Families, LinkName, Masquerade, Netns, Owner, PodNetwork, apply,
     check_bridge, has_link, remove, verify,
 };
 use serde::Deserialize;
@@ -251,7 +251,7 @@ impl<K: Kind> Job<K> {
     }
 
     fn disconnect(&self, network: &PodNetwork) {
-        let links = remove(&self.owner, LinkPrefix::VETH, Some(&network.rules(None)), false);
+        let links = remove(&self.owner, Some(&network.rules(None)), false);
         taken_back(links.map(drop).map_err(Error::from));
         taken_back(adopted::remove_rules(&self.owner));
     }

@@ -98,16 +98,7 @@ fn gateways(leases: &[Lease]) -> Vec<IpAddr> {
 /// The gateway is on the link, and the subnet behind it.
 fn through_host(lease: &Lease) -> Vec<datapath::Route> {
     let source = Some(lease.address.addr());
-    let route = |dst, via, scope| datapath::Route {
-        dst,
-        via,
-        source,
-        mtu: None,
-        advmss: None,
-        priority: None,
-        table: None,
-        scope,
-    };
+    let route = |dst, via, scope| datapath::Route { via, source, scope, ..datapath::Route::on_link(dst) };
     let through = |gateway| {
         [
             route(IpNet::from(gateway), None, Some(SCOPE_LINK)),

@@ -149,10 +149,10 @@ impl Daemon {
         Self { pod: pod.or(self.pod), ..self }
     }
 
-    /// Addresses for the owner, as a bridge needs them; where there are none, nothing is left with the daemon.
+    /// Addresses for the owner, as its link needs them; where there are none, nothing is left with the daemon.
     pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, DaemonError> {
         let offer = self.request(owner)?;
-        let result = offer.for_bridge(&self.routes, self.gateways);
+        let result = offer.result(&self.routes, self.gateways);
         let grant = result.and_then(|result| Grant::new(result, self.gateways));
         grant.map_err(|source| {
             self.give_up(owner, self.release(owner));

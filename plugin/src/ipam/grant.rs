@@ -109,6 +109,9 @@ pub(crate) enum Gateways {
     /// One for each address, inside its network: the node is to have it. Where none is given it is taken to be first in
     /// the network, as the reference bridge does.
     Needed,
+    /// Those that are given, inside the network unless they are link-local or the address stands alone: nobody need have
+    /// one.
+    Optional,
     /// Those that are given: they are others' affair.
     AsGiven,
 }
@@ -127,13 +130,17 @@ impl Lease {
             return Ok(Self { address, gateway: ip.gateway });
         }
         let gateway = match ip.gateway {
+            None if gateways == Gateways::Optional => return Ok(Self { address, gateway: None }),
             Some(gateway) => gateway,
             None => first_host(address).ok_or(GrantError::NoGateway { address })?,
         };
         if gateway == own {
             return Err(GrantError::OwnGateway { address });
         }
-        if !address.contains(&gateway) {
+        let is_elsewhere = gateways == Gateways::Optional
+            && gateway.is_ipv4() == own.is_ipv4()
+            && (is_link_local(gateway) || address.prefix_len() == address.max_prefix_len());
+        if !address.contains(&gateway) && !is_elsewhere {
             return Err(GrantError::GatewayOutside { gateway, address });
         }
         Ok(Self { address, gateway: Some(gateway) })
@@ -147,6 +154,13 @@ fn check_route(route: &Route) -> Result<(), GrantError> {
             Err(GrantError::RouteFamily { dst: route.dst, gateway })
         }
         _ => Ok(()),
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 
@@ -191,6 +205,32 @@ mod tests {
 
     fn grant(result: &Value) -> Result<Grant, String> {
         Grant::new(AddResult::parse(result).unwrap(), Gateways::Needed).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_gateway_that_nobody_needs_is_given_inside_the_network_or_link_local() {
+        let gateway = |address: &str, gateway: Option<&str>| {
+            let ip = IpConfig {
+                address: address.parse().unwrap(),
+                gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+                interface: None,
+            };
+            Lease::of(&ip, Gateways::Optional).map(|lease| lease.gateway.map(|gateway| gateway.to_string()))
+        };
+        assert_eq!(gateway("10.224.1.5/16", None), Ok(None));
+        for (address, given) in [
+            ("10.224.1.5/16", "10.224.0.1"),
+            ("10.224.1.5/32", "10.224.0.1"),
+            ("10.244.1.5/16", "169.254.1.1"),
+            ("fd00::5/64", "fe80::1234:5678:9abc"),
+        ] {
+            assert_eq!(gateway(address, Some(given)), Ok(Some(given.to_owned())));
+        }
+        for (address, given) in
+            [("10.224.1.5/16", "10.225.0.1"), ("10.224.1.5/32", "fe80::1"), ("10.224.1.5/16", "10.224.1.5")]
+        {
+            assert!(gateway(address, Some(given)).is_err(), "{given} for {address}");
+        }
     }
 
     #[test]

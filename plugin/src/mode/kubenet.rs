@@ -15,8 +15,7 @@ use podnet_datapath::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::guard::Guarded;
-use crate::netconf::{Hairpin, Kubenet};
+use crate::netconf::{Hairpin, Kubenet, PodOptions};
 use crate::record::{Lease, addresses};
 
 /// What the pod's network is to be.
@@ -37,8 +36,8 @@ pub(crate) fn plan(
         veth: Veth {
             prefix: LinkPrefix::VETH,
             pod_name: ifname,
-            pod_mac: pod_mac(config, leases),
-            mtu: config.mtu,
+            pod_mac: pod_mac(&config.pod, leases),
+            mtu: config.pod.mtu,
             is_up: true,
         },
         host_end: HostEnd::Port(Port {
@@ -56,27 +55,23 @@ pub(crate) fn plan(
         routes: routes.iter().map(|route| installed(route, leases)).collect(),
         unfiltered: unfiltered(config, leases, filtered),
         forwarding: Forwarding { ipv4: forwards(true), ipv6: forwards(false) },
-        masquerade: if config.ip_masq { Masquerade::Podnet } else { Masquerade::No },
-        guard: config.guard,
+        masquerade: if config.pod.ip_masq { Masquerade::Podnet } else { Masquerade::No },
+        guard: config.pod.guard,
         checks_sender: false,
-        host_ports: config.host_ports.plan(leases),
-        shaping: config.bandwidth.plan(),
+        host_ports: config.pod.host_ports.plan(leases),
+        shaping: config.pod.bandwidth.plan(),
         owner,
     }
 }
 
-/// What the pod is kept from doing, for its record.
-pub(crate) fn guarded(config: &Kubenet, owner: &Owner, leases: &[Lease]) -> Guarded {
-    Guarded::new(config.guard, owner, LinkPrefix::VETH, true, pod_mac(config, leases))
-}
-
-fn pod_mac(config: &Kubenet, leases: &[Lease]) -> MacAddr {
+/// The pod's Ethernet address: the one that the caller names, else one that follows from its addresses.
+pub(crate) fn pod_mac(pod: &PodOptions, leases: &[Lease]) -> MacAddr {
     let of_addresses = || mac_of(&leases.iter().map(|lease| lease.address.addr()).collect::<Vec<_>>());
-    config.mac.unwrap_or_else(of_addresses)
+    pod.mac.unwrap_or_else(of_addresses)
 }
 
 /// The families whose packets the node routes, but does not see on their way from one pod of the subnet to another.
-pub(crate) fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families) -> Families {
+fn unfiltered(config: &Kubenet, leases: &[Lease], filtered: Families) -> Families {
     let routed = if config.is_gateway { Families::among(&addresses(leases)) } else { Families::default() };
     routed.without(filtered)
 }
@@ -95,7 +90,7 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
     Bridge {
         name: config.bridge.clone(),
         mac: mac_of(&addresses),
-        mtu: config.mtu,
+        mtu: config.pod.mtu,
         adopts_mtu: false,
         gateways: if config.is_gateway { gateways } else { Vec::new() },
         gateway_link: None,
@@ -162,7 +157,7 @@ pub(crate) fn ip_configs(leases: &[Lease], interface: Option<usize>) -> Vec<IpCo
 pub(crate) fn installed(route: &Route, leases: &[Lease]) -> datapath::Route {
     let Route { dst, gw, mtu, advmss, priority, table, scope } = *route;
     let via = gw.or_else(|| gateway_of(dst.addr().is_ipv4(), leases));
-    datapath::Route { dst, via, source: None, mtu, advmss, priority, table, scope }
+    datapath::Route { via, mtu, advmss, priority, table, scope, ..datapath::Route::on_link(dst) }
 }
 
 /// The gateway of the pod's first address of a family.

@@ -2,3 +2,82 @@
 //! what came of it to a result. A mode knows no kernel and no file, so that it is tested as data.
 
 pub(crate) mod kubenet;
+pub(crate) mod vnet;
+
+use podnet_cni::{AddResult, Route};
+use podnet_datapath::{Applied, Families, LinkName, Owner, PodNetwork};
+
+use crate::ipam::Gateways;
+use crate::netconf::{Kubenet, PodOptions, Vnet};
+use crate::record::Lease;
+
+/// A mode with its configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Mode {
+    Kubenet(Kubenet),
+    Vnet(Vnet),
+}
+
+impl Mode {
+    /// What the pod may have in every mode.
+    pub(crate) fn pod(&self) -> &PodOptions {
+        match self {
+            Self::Kubenet(kubenet) => &kubenet.pod,
+            Self::Vnet(vnet) => &vnet.pod,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn pod_mut(&mut self) -> &mut PodOptions {
+        match self {
+            Self::Kubenet(kubenet) => &mut kubenet.pod,
+            Self::Vnet(vnet) => &mut vnet.pod,
+        }
+    }
+
+    /// What the pod needs of gateways.
+    pub(crate) fn gateways(&self) -> Gateways {
+        match self {
+            Self::Kubenet(_) => Gateways::Needed,
+            Self::Vnet(_) => Gateways::Optional,
+        }
+    }
+
+    /// The routes of the result, where IPAM says `ipam`.
+    pub(crate) fn routes(&self, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+        match self {
+            Self::Kubenet(kubenet) => kubenet::routes(kubenet, leases, ipam),
+            Self::Vnet(_) => vnet::routes(leases, ipam),
+        }
+    }
+
+    /// What the pod's network is to be; see [`kubenet::plan`].
+    pub(crate) fn plan(
+        &self,
+        owner: Owner,
+        ifname: LinkName,
+        leases: &[Lease],
+        routes: &[Route],
+        filtered: Families,
+    ) -> PodNetwork {
+        match self {
+            Self::Kubenet(kubenet) => kubenet::plan(kubenet, owner, ifname, leases, routes, filtered),
+            Self::Vnet(vnet) => vnet::plan(vnet, owner, ifname, leases, routes),
+        }
+    }
+
+    /// What ADD answers.
+    pub(crate) fn result(
+        &self,
+        network: &PodNetwork,
+        made: &Applied,
+        sandbox: &str,
+        leases: &[Lease],
+        routes: Vec<Route>,
+    ) -> AddResult {
+        match self {
+            Self::Kubenet(_) => kubenet::result(network, made, sandbox, leases, routes),
+            Self::Vnet(_) => kubenet::result(network, made, sandbox, &vnet::told(leases), routes),
+        }
+    }
+}

@@ -5,10 +5,9 @@
 //! killed; every step is the same for all, so that it does not matter who is first.
 
 use ipnet::IpNet;
-use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
 
-use super::{ApplyError, ETHERNET_MTU, Undo, tolerate, vlan};
+use super::{ApplyError, Undo, tolerate, uplink, vlan};
 use crate::{
     Bridge, LinkName, MacAddr, Promiscuity,
     netlink::{Protocol, Socket},
@@ -39,7 +38,7 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     if is_unfinished {
         bridge.mtu = match wanted.mtu {
             Some(mtu) => mtu,
-            None => default_route_mtu(host)?,
+            None => uplink::mtu(host, None)?,
         };
     }
     refuse_other_settings(&bridge, wanted)?;
@@ -253,20 +252,6 @@ fn conflict(found: IpNet, wanted: IpNet) -> bool {
 
 fn is_link_local(net: IpNet) -> bool {
     matches!(net, IpNet::V6(net) if net.network().is_unicast_link_local())
-}
-
-/// The MTU of the link that the default route leaves by: IPv4's, else IPv6's, each with the least metric.
-fn default_route_mtu(host: &mut Socket) -> Result<u32, ApplyError> {
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let routes = route::list(host, family)?;
-        let defaults = routes.iter().filter(|installed| installed.is_main_default());
-        if let Some(best) = defaults.min_by_key(|installed| installed.route.priority)
-            && let Some(link) = link::by_index(host, best.link)?
-        {
-            return Ok(link.mtu);
-        }
-    }
-    Ok(ETHERNET_MTU)
 }
 
 #[cfg(test)]

@@ -79,6 +79,36 @@ pub enum ApplyError {
         /// The pod's namespace.
         netns: PathBuf,
     },
+    /// The link that is said to be the node's to its network is not there.
+    #[error("link {name}, by which the node is to reach its network, does not exist")]
+    NoUplink {
+        /// The link.
+        name: LinkName,
+    },
+    /// The link that is said to be the node's to its network is switched off.
+    #[error("link {name}, by which the node is to reach its network, is down")]
+    UplinkDown {
+        /// The link.
+        name: LinkName,
+    },
+    /// IPv6 cannot use links of this MTU.
+    #[error("the pod's link would have MTU {mtu}, and IPv6 needs 1280 or more")]
+    TooSmallForIpv6 {
+        /// The MTU in bytes.
+        mtu: u32,
+    },
+    /// The node itself has an address that the pod is to have.
+    #[error("address {address} is in use on this node, by the node itself")]
+    OwnAddress {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The node has a route to an address that the pod is to have.
+    #[error("address {address} is in use on this node: it has a route to another pod with it")]
+    AddressTaken {
+        /// The address.
+        address: IpAddr,
+    },
     /// A link is not there although it was just made: another process deletes what this one makes.
     #[error("link {name} vanished while it was set up")]
     Vanished {

@@ -76,6 +76,7 @@ fn mark(wanted: &PodNetwork, name: &LinkName, index: u32) -> Request {
         }
         // It needs its link-local address: what it forwards to the pod, it asks for the neighbour from there.
         HostEnd::Routed { .. } => change::mark_link(name, index, alias),
+        HostEnd::Transparent { .. } => change::mark_proxy(name, index, alias),
     }
 }
 

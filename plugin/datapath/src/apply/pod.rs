@@ -11,14 +11,14 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::ApplyError;
+use super::{ApplyError, routed};
 use crate::{
-    LinkName, Netns, PodNetwork, SysctlError,
+    HostEnd, LinkName, Netns, PodNetwork, SysctlError,
     netlink::{Protocol, Request, Socket},
     parameters,
     rtnl::{
         address::{self, Probing},
-        change, route,
+        change, neighbour, route,
     },
     sysctl,
 };
@@ -42,6 +42,7 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
         if wanted.has_ipv6() {
             set_ipv6_parameters(name, wanted.detects_duplicates)?;
         }
+        routed::refuse_routers(wanted, name)?;
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;
     if wanted.veth.is_up {
@@ -53,15 +54,18 @@ pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Resul
 /// Routes need the link up and the addresses there.
 fn requests(wanted: &PodNetwork, index: u32) -> Vec<Request> {
     let name = &wanted.veth.pod_name;
-    let is_routed = wanted.bridge().is_none();
-    let add = if wanted.detects_duplicates { address::add_and_probe } else { address::add };
-    let addresses = wanted.addresses.iter().flat_map(|address| {
+    let add = match &wanted.host_end {
+        HostEnd::Port(_) if wanted.detects_duplicates => address::add_and_probe,
+        HostEnd::Port(_) => address::add,
         // What goes to the pod's own subnet goes through the host, too.
-        let on_link = is_routed.then(|| route::delete_subnet(index, *address));
-        [add(name.as_str(), index, *address)].into_iter().chain(on_link)
-    });
+        HostEnd::Routed { .. } | HostEnd::Transparent { .. } => address::add_alone,
+    };
+    let addresses = wanted.addresses.iter().map(|address| add(name.as_str(), index, *address));
+    let host = wanted.owner.mac();
+    let neighbours = wanted.stand_ins().iter().map(|gateway| neighbour::fix(index, *gateway, host));
     let routes = wanted.routes.iter().map(|route| route::add(index, route));
-    [change::raise_pod_end(name, index)].into_iter().chain(addresses).chain(routes).collect()
+    let up = [change::raise_pod_end(name, index)];
+    up.into_iter().chain(addresses).chain(neighbours).chain(routes).collect()
 }
 
 fn set_ipv6_parameters(name: &LinkName, detects_duplicates: bool) -> Result<(), SysctlError> {
@@ -78,6 +82,10 @@ impl Pod {
                 self.probe(&wanted.veth.pod_name, address)?;
             }
             route::wait_until_local(&mut self.socket, address)?;
+        }
+        if wanted.is_transparent() {
+            // Nobody but the host hears it, which knows; and the pod would forget its fixed neighbours.
+            return Ok(());
         }
         let veth = &wanted.veth;
         Ok(self.socket.execute(&change::announce(&veth.pod_name, self.index, veth.pod_mac))?)

@@ -1,34 +1,72 @@
-//! The host's end as a link of its own: the pod's gateways live on it, and a route to each of the pod's addresses.
+//! The host's end as a link of its own, with a route to each of the pod's addresses.
 //!
 //! All of it goes with the link, so that there is nothing to take back.
 
 use ipnet::IpNet;
-use netlink_packet_route::route::RouteScope;
+use nix::errno::Errno;
 
 use super::{ApplyError, pair::Pair};
 use crate::{
-    HostEnd, PodNetwork, Route,
-    netlink::{Request, Socket},
-    rtnl::{address, route},
+    HostEnd, LinkName, PodNetwork, SysctlError,
+    netlink::Socket,
+    parameters,
+    rtnl::{address, neighbour, route},
+    sysctl,
 };
 
-/// Gives the host's end its addresses and routes, unless it is a port of a bridge.
-pub(super) fn configure(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
-    let HostEnd::Routed { gateways } = &wanted.host_end else { return Ok(()) };
-    let (name, index) = (pair.host_name.as_str(), pair.host_index);
-    let addresses = gateways.iter().map(|gateway| address::add(name, index, IpNet::from(*gateway)));
-    let routes = wanted.addresses.iter().map(|address| route::add(index, &to_pod(*address)));
-    let requests: Vec<Request> = addresses.chain(routes).collect();
-    host.batch(&requests)?;
-    for gateway in gateways {
-        route::wait_until_local(host, *gateway)?;
+/// Fails if the node itself has an address that it is to have a route to.
+pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Result<(), ApplyError> {
+    if !wanted.is_transparent() {
+        return Ok(());
+    }
+    for address in wanted.addresses.iter().map(IpNet::addr) {
+        if route::is_local(host, address)? {
+            return Err(ApplyError::OwnAddress { address });
+        }
     }
     Ok(())
 }
 
-/// The host's route to an address of the pod's.
-pub(crate) fn to_pod(address: IpNet) -> Route {
-    let dst = IpNet::from(address.addr());
-    let scope = Some(RouteScope::Host.into());
-    Route { dst, via: None, source: None, mtu: None, advmss: None, priority: None, table: None, scope }
+/// Keeps a link of a pod without bridge from taking what others say of routers; before the pod's first packet. Done in
+/// the namespace where the link is.
+pub(super) fn refuse_routers(wanted: &PodNetwork, link: &LinkName) -> Result<(), SysctlError> {
+    let (parameter, value) = parameters::no_routers(link.as_str());
+    if wanted.is_transparent() && sysctl::parameter(&parameter)?.is_some() {
+        sysctl::ensure(&parameter, value)?;
+    }
+    Ok(())
+}
+
+/// Gives the host's end its addresses and routes, unless it is a port of a bridge.
+pub(super) fn configure(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
+    match &wanted.host_end {
+        HostEnd::Port(_) => Ok(()),
+        HostEnd::Transparent { .. } => lead_to_pod(host, wanted, pair),
+        HostEnd::Routed { gateways } => {
+            let (name, index) = (pair.host_name.as_str(), pair.host_index);
+            let addresses = gateways.iter().map(|gateway| address::add(name, index, IpNet::from(*gateway)));
+            let routes = wanted.host_routes();
+            let routes = routes.iter().map(|route| route::add(index, route));
+            host.batch(&addresses.chain(routes).collect::<Vec<_>>())?;
+            for gateway in gateways {
+                route::wait_until_local(host, *gateway)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Routes to the pod, which nobody else may have, since they decide who gets the packets. The host need not ask for
+/// the pod before it sends the first one: of IPv6 it could not, before its own link-local address is found to be
+/// unique.
+fn lead_to_pod(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
+    for route in &wanted.host_routes() {
+        let pod = neighbour::suggest(pair.host_index, route.dst.addr(), wanted.veth.pod_mac);
+        host.execute(&pod)?;
+        host.execute(&route::add_first(pair.host_index, route)).map_err(|error| match error.errno() {
+            Some(Errno::EEXIST) => ApplyError::AddressTaken { address: route.dst.addr() },
+            _ => error.into(),
+        })?;
+    }
+    Ok(())
 }

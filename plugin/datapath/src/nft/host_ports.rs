@@ -19,6 +19,8 @@
 //! chain hairpin-10.244.1.0-24 {                                         one a pod subnet
 //!     ip saddr 10.244.1.0/24 masquerade fully-random
 //!     ip saddr 127.0.0.0/8 masquerade fully-random }
+//! chain hairpin-127.0.0.0-8 {                                           for pods without a bridge
+//!     ip saddr 127.0.0.0/8 masquerade fully-random }
 //!
 //! chain loopback { type filter hook prerouting priority raw
 //!     iif != lo ip daddr 127.0.0.0/8 drop
@@ -31,7 +33,8 @@
 //!   address comes before that port of all of them; two pods may have one each.
 //! - **The way back.** A pod answers what comes from its own subnet directly, past the translation, and cannot
 //!   answer 127.0.0.1 at all. Such connections therefore get the bridge's address, neighbours' and the pod's own
-//!   among them; those from elsewhere keep theirs. The key has the port that was asked for, so that what
+//!   among them; those from elsewhere keep theirs. A pod without a bridge answers everybody by way of the
+//!   node, so that for it only loopback addresses are left. The key has the port that was asked for, so that what
 //!   another program translated is left alone, unless it came to a port of the same number. No packet mark is
 //!   spent on it: other programs have meanings for those.
 //! - **`::1` stays the node's.** A packet from there cannot leave by another link, whatever the rules say. Left
@@ -126,13 +129,27 @@ pub(crate) struct NodePort {
     pub(crate) port: u16,
 }
 
-/// The chain of a pod subnet.
-pub(super) fn chain_name(subnet: IpNet) -> String {
-    subnet_chain_name("hairpin", subnet)
+/// The chain of senders to which a pod's answers need help.
+pub(super) fn chain_name(senders: IpNet) -> String {
+    subnet_chain_name("hairpin", senders)
 }
 
-/// The elements of a host port: where it leads and, with `snat`, the way back.
-pub(super) fn elements(port: &HostPort, snat: bool, comment: &str) -> impl Iterator<Item = (Map, Element)> {
+/// To whom a pod's answers would not come back by way of the node's translation: to its subnet. A pod that is routed
+/// answers all by way of the node; only loopback addresses it cannot answer.
+pub(super) fn helped(port: &HostPort, is_routed: bool) -> Option<IpNet> {
+    match (is_routed, port.pod) {
+        (false, pod) => Some(pod.trunc()),
+        (true, IpNet::V4(_)) => Some(LOOPBACK4),
+        (true, IpNet::V6(_)) => None,
+    }
+}
+
+/// The elements of a host port: where it leads and the way back to those whom answers need help to.
+pub(super) fn elements(
+    port: &HostPort,
+    helped: Option<IpNet>,
+    comment: &str,
+) -> impl Iterator<Item = (Map, Element)> {
     let there = {
         let pod = KeyWriter::default().address(port.pod.addr()).port(port.pod_port).bytes();
         let (maps, key) = match port.host_ip {
@@ -142,14 +159,14 @@ pub(super) fn elements(port: &HostPort, snat: bool, comment: &str) -> impl Itera
         let key = key.protocol(port.transport.number()).port(port.port).bytes();
         (of_version(maps, port.pod), Element { key, value: Value::Data(pod), comment: comment.to_owned() })
     };
-    let back = snat.then(|| {
+    let back = helped.map(|helped| {
         let key = KeyWriter::default()
             .address(port.pod.addr())
             .protocol(port.transport.number())
             .port(port.pod_port)
             .port(port.port)
             .bytes();
-        let value = Value::Jump(chain_name(port.pod));
+        let value = Value::Jump(chain_name(helped));
         (of_version(HAIRPIN, port.pod), Element { key, value, comment: comment.to_owned() })
     });
     std::iter::once(there).chain(back)
@@ -194,8 +211,8 @@ impl std::fmt::Display for NodePort {
     }
 }
 
-/// The chains that host ports need; `subnets` are those of the pods whose answers need help.
-pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
+/// The chains that host ports need; `senders` are those to whom answers need help.
+pub(super) fn chains(senders: impl IntoIterator<Item = IpNet>) -> impl Iterator<Item = Chain> {
     let base = |name: &str, hook, rules| Chain { table: TABLE, name: name.to_owned(), hook, rules };
     let to_the_node = || {
         let expressions = Expressions::default().destination_is_local().verdict(Verdict::Jump(LOOK_UP));
@@ -208,13 +225,13 @@ pub(super) fn chains(subnets: impl IntoIterator<Item = IpNet>) -> impl Iterator<
         base("hostports-postrouting", Some(POSTROUTING), postrouting_rules()),
         base("loopback", Some(RAW), loopback_rules().into()),
     ];
-    let of_subnets = subnets.into_iter().map(|subnet| Chain {
+    let of_senders = senders.into_iter().map(|senders| Chain {
         table: TABLE,
-        name: chain_name(subnet),
+        name: chain_name(senders),
         hook: None,
-        rules: hairpin_rules(subnet),
+        rules: hairpin_rules(senders),
     });
-    of_node.into_iter().chain(of_subnets)
+    of_node.into_iter().chain(of_senders)
 }
 
 fn look_up_rules() -> [Rule; 5] {
@@ -267,13 +284,12 @@ fn loopback_rules() -> [Rule; 2] {
     ]
 }
 
-fn hairpin_rules(subnet: IpNet) -> Vec<Rule> {
+fn hairpin_rules(senders: IpNet) -> Vec<Rule> {
     let from = |net| Expressions::default().source_in(net).masquerade_fully_random();
-    let mut rules = vec![Rule { comment: "from the pod subnet".into(), expressions: from(subnet) }];
-    if subnet.addr().is_ipv4() {
-        rules.push(Rule { comment: "from loopback addresses".into(), expressions: from(LOOPBACK4) });
-    }
-    rules
+    let subnet = || Rule { comment: "from the pod subnet".into(), expressions: from(senders) };
+    let loopback = || Rule { comment: "from loopback addresses".into(), expressions: from(LOOPBACK4) };
+    let of_subnet = (senders != LOOPBACK4).then(subnet);
+    of_subnet.into_iter().chain(senders.addr().is_ipv4().then(loopback)).collect()
 }
 
 fn of_version([v4, v6]: [Map; 2], pod: IpNet) -> Map {

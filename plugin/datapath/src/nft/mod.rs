@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rules ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
-//!   ├─ masquerade, services, host_ports, guard: which maps, chains and elements
+//!   ├─ masquerade, services, host_ports, reflections, guard: which maps, chains and elements
 //! ```
 //!
 //! - `table` has the messages about a table and its chains, rules, maps and elements; `expression` the
@@ -10,7 +10,8 @@
 //!   They are pure, and know nothing of what podnet uses them for.
 //! - `transaction` sends them: all take effect together or none does.
 //! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
-//!   of the node that lead to a pod) and `guard` (what a pod is kept from) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
+//!   of the node that lead to a pod), `reflections` (pods that reach themselves) and `guard` (what a pod is kept from) are
+//!   the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
 //! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`. `reference_masquerade` and
 //! `sender_check` are the reference plugins' rules, in their tables.
@@ -37,6 +38,7 @@ mod masquerade;
 mod message;
 mod reading;
 pub(crate) mod reference_masquerade;
+mod reflections;
 mod rules;
 pub(crate) mod sender_check;
 mod services;

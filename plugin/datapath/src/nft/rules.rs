@@ -30,7 +30,7 @@ use super::{
     guard,
     host_ports::{self, NodePort},
     layout::{Chain, FRAMES, TABLE},
-    masquerade, reading, services,
+    masquerade, reading, reflections, services,
     table::{Map, Table},
     transaction,
 };
@@ -53,8 +53,10 @@ pub struct PodRules {
     unfiltered: BTreeSet<IpNet>,
     /// Whether the pod has ports of the node.
     has_ports: bool,
-    /// The subnets of the addresses that answer through the bridge's.
+    /// The senders to whom answers from the node's ports need help.
     hairpin: BTreeSet<IpNet>,
+    /// Whether the pod reaches itself by translation alone.
+    is_reflected: bool,
     /// Whether the pod is kept from a service of the node's.
     is_blocked: bool,
     /// The table in which the pod is held to its addresses.
@@ -74,6 +76,8 @@ pub struct Uses<'a> {
     pub unfiltered: &'a [IpNet],
     /// The node's ports that lead to the pod.
     pub host_ports: &'a HostPorts,
+    /// Whether everything that the pod sends goes by way of the node.
+    pub is_routed: bool,
     /// What the pod is kept from doing.
     pub guard: Guard,
     /// Where what the pod sends comes in; `None`: it is not held to its addresses.
@@ -92,27 +96,30 @@ pub(crate) struct Removed {
 impl PodRules {
     /// The rules of `owner`.
     pub fn new(owner: &Owner, uses: &Uses<'_>) -> Self {
-        let Uses { addresses, masqueraded, unfiltered, host_ports, guard, station } = *uses;
+        let Uses { addresses, masqueraded, unfiltered, host_ports, is_routed, guard, station } = *uses;
         let alias = owner.alias();
         let ports = &host_ports.ports;
         let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, &alias));
         let of_services = unfiltered.iter().map(|address| services::element(*address, &alias));
-        let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, host_ports.snat, &alias));
+        let helped = |port| host_ports::helped(port, is_routed).filter(|_| host_ports.snat);
+        let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, helped(port), &alias));
+        let routed: &[IpNet] = if is_routed { addresses } else { &[] };
+        let of_itself = routed.iter().map(|address| reflections::element(*address, &alias));
         let blocks = guard::blocks(guard, addresses, &alias);
         let is_blocked = !blocks.is_empty();
         let senders = station.map(|station| guard::senders(station, addresses, &alias)).unwrap_or_default();
         let mut seen = BTreeSet::new();
-        let of_pod = of_addresses.chain(of_services).chain(of_ports);
+        let of_pod = of_addresses.chain(of_services).chain(of_ports).chain(of_itself);
         let mut elements: Vec<_> = of_pod.chain(blocks).chain(senders).collect();
         // One port of two addresses of the node has one way back.
         elements.retain(|(map, element)| seen.insert((map.table.family, map.name, element.key.clone())));
-        let hairpin = ports.iter().filter(|_| host_ports.snat).map(|port| port.pod.trunc()).collect();
         Self {
             id: owner.id(),
             masqueraded: masqueraded.iter().map(IpNet::trunc).collect(),
             unfiltered: unfiltered.iter().map(IpNet::trunc).collect(),
             has_ports: !ports.is_empty(),
-            hairpin,
+            hairpin: ports.iter().filter_map(helped).collect(),
+            is_reflected: !routed.is_empty(),
             is_blocked,
             senders: station.map(guard::table),
             elements,
@@ -128,6 +135,7 @@ impl PodRules {
             masqueraded: &[],
             unfiltered: &[],
             host_ports: &no_ports,
+            is_routed: false,
             guard: Guard::default(),
             station: None,
         };
@@ -205,9 +213,10 @@ impl PodRules {
         let masqueraded = self.masqueraded.iter().map(|subnet| masquerade::chain_name(*subnet));
         let unfiltered = self.unfiltered.iter().map(|subnet| services::chain_name(*subnet));
         let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
-        let hairpin = self.hairpin.iter().map(|subnet| host_ports::chain_name(*subnet));
+        let hairpin = self.hairpin.iter().map(|senders| host_ports::chain_name(*senders));
         let blocked = self.is_blocked.then(|| guard::BLOCKED.to_owned());
-        let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(blocked);
+        let reflected = self.is_reflected.then(|| reflections::LOOK_UP.to_owned());
+        let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(reflected).chain(blocked);
         let senders = self.senders.map(|table| (table, guard::ANTI_SPOOFING.to_owned()));
         inet.map(|name| (TABLE, name)).chain(senders).collect()
     }
@@ -223,6 +232,9 @@ impl PodRules {
         if self.has_ports {
             chains.extend(host_ports::chains(self.hairpin.iter().copied()));
         }
+        if self.is_reflected {
+            chains.extend(reflections::chains());
+        }
         if self.is_blocked {
             chains.push(guard::block_chain());
         }
@@ -236,9 +248,10 @@ impl PodRules {
         let masqueraded = masquerade::MAPS.into_iter().filter(|_| !self.masqueraded.is_empty());
         let unfiltered = services::MAPS.into_iter().filter(|_| !self.unfiltered.is_empty());
         let ports = host_ports::MAPS.into_iter().filter(|_| self.has_ports);
+        let reflected = reflections::MAPS.into_iter().filter(|_| self.is_reflected);
         let blocked = guard::BLOCK_MAPS.into_iter().filter(|_| self.is_blocked);
         let senders = self.senders.into_iter().flat_map(guard::sender_maps_of);
-        masqueraded.chain(unfiltered).chain(ports).chain(blocked).chain(senders)
+        masqueraded.chain(unfiltered).chain(ports).chain(reflected).chain(blocked).chain(senders)
     }
 
     /// The tables that the elements are in.
@@ -358,7 +371,7 @@ fn all(socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
 fn all_maps() -> impl Iterator<Item = Map> {
     let of_inet = masquerade::MAPS.into_iter().chain(services::MAPS).chain(host_ports::MAPS);
     let guarded = [TABLE, FRAMES].into_iter().flat_map(guard::sender_maps_of);
-    of_inet.chain(guard::BLOCK_MAPS).chain(guarded)
+    of_inet.chain(reflections::MAPS).chain(guard::BLOCK_MAPS).chain(guarded)
 }
 
 fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
@@ -390,6 +403,8 @@ fn describe(map: Map, key: &[u8]) -> String {
         masquerade::describe(key)
     } else if services::MAPS.contains(&map) {
         services::describe(key)
+    } else if reflections::MAPS.contains(&map) {
+        reflections::describe(key)
     } else {
         guard::describe(map, key).unwrap_or_else(|| host_ports::describe(map, key))
     }

@@ -113,7 +113,8 @@ fn elements_are_as_nft_makes_and_deletes_them() {
         [masquerade::element(*address, "OWNER ALIAS"), services::element(*address, "OWNER ALIAS")]
     });
     let ports = ports_of_golden();
-    let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, true, "OWNER ALIAS"));
+    let of_ports =
+        ports.iter().flat_map(|port| host_ports::elements(port, Some(port.pod.trunc()), "OWNER ALIAS"));
     let mut by_map: HashMap<&str, (Map, Vec<Element>)> = HashMap::new();
     for (map, element) in of_addresses.chain(of_ports) {
         by_map.entry(map.name).or_insert((map, Vec::new())).1.push(element);
@@ -167,7 +168,7 @@ fn rules_of_a_chain_are_told_apart_by_their_comments() {
 #[test]
 fn a_port_is_read_from_its_element_and_a_way_back_is_none() {
     for port in ports_of_golden() {
-        let elements: Vec<_> = host_ports::elements(&port, true, "x").collect();
+        let elements: Vec<_> = host_ports::elements(&port, Some(port.pod.trunc()), "x").collect();
         let [(map, there), (back_map, back)] = &elements[..] else { panic!("{elements:?}") };
         let read = host_ports::node_port(*map, &there.key).unwrap();
         assert_eq!((read.transport, read.host_ip, read.port), (port.transport, port.host_ip, port.port));
@@ -178,7 +179,7 @@ fn a_port_is_read_from_its_element_and_a_way_back_is_none() {
     }
     let texts: Vec<_> = ports_of_golden()
         .iter()
-        .map(|port| host_ports::elements(port, false, "x").next().unwrap())
+        .map(|port| host_ports::elements(port, None, "x").next().unwrap())
         .map(|(map, element)| host_ports::describe(map, &element.key))
         .collect();
     let wanted = [
@@ -193,7 +194,7 @@ fn a_port_is_read_from_its_element_and_a_way_back_is_none() {
 #[test]
 fn without_snat_a_port_has_no_way_back() {
     for port in ports_of_golden() {
-        assert_eq!(host_ports::elements(&port, false, "x").count(), 1);
+        assert_eq!(host_ports::elements(&port, None, "x").count(), 1);
     }
 }
 
@@ -208,11 +209,34 @@ fn one_port_of_two_addresses_has_one_way_back() {
             masqueraded: &[],
             unfiltered: &[],
             host_ports: &host_ports,
+            is_routed: false,
             guard: Guard::default(),
             station: None,
         },
     );
     assert_eq!(rules.len(), 3);
+}
+
+#[test]
+fn a_routed_pod_answers_all_but_loopback_addresses_by_itself() {
+    let addresses = nets(["10.224.1.5/16", "fd00:224::5/64"]);
+    let ports = ["10.224.1.5/16", "fd00:224::5/64"].map(|pod| port(Transport::Tcp, None, 80, pod, 80));
+    let host_ports = HostPorts { ports: ports.into(), snat: true };
+    let (guard, owner) = (Guard::default(), Owner::new("net", "one", "eth0"));
+    let uses = Uses {
+        addresses: &addresses,
+        masqueraded: &[],
+        unfiltered: &[],
+        host_ports: &host_ports,
+        is_routed: true,
+        guard,
+        station: None,
+    };
+    let helped = |port| host_ports::helped(port, true).map(host_ports::chain_name);
+    let chains: Vec<_> = host_ports.ports.iter().map(helped).collect();
+    assert_eq!(chains, [Some("hairpin-127.0.0.0-8".to_owned()), None]);
+    // Both ports, the way back to 127.0.0.1, and both addresses' way to themselves.
+    assert_eq!(PodRules::new(&owner, &uses).len(), 5);
 }
 
 fn any_subnet() -> impl Strategy<Value = IpNet> {

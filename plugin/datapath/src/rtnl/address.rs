@@ -46,6 +46,16 @@ pub(crate) fn add(link: &str, index: u32, address: IpNet) -> Request {
     Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message(index, address)))
 }
 
+/// Adds an address, as [`add`], but no route to its subnet.
+pub(crate) fn add_alone(link: &str, index: u32, address: IpNet) -> Request {
+    let what = format!("add address {address} to {link}");
+    let mut message = message(index, address);
+    message.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Flags(_)));
+    let flags = AddressFlags::Nodad | AddressFlags::Noprefixroute;
+    message.attributes.push(AddressAttribute::Flags(flags));
+    Request::route(what, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewAddress(message))
+}
+
 /// Adds an address, as [`add`]; one of IPv6 is not used before nobody else was found to have it: [`probing`].
 pub(crate) fn add_and_probe(link: &str, index: u32, address: IpNet) -> Request {
     let what = format!("add address {address} to {link}");

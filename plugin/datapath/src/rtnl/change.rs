@@ -81,6 +81,15 @@ pub(crate) fn mark_link(name: &LinkName, index: u32, alias: String) -> Request {
     change(format!("set alias of {name}"), message)
 }
 
+/// Writes the owner's alias on a link and has it answer ARP for every address that the node has a route to.
+pub(crate) fn mark_proxy(name: &LinkName, index: u32, alias: String) -> Request {
+    let mut answering = InetDevConf::default();
+    answering.proxy_arp = 1;
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::IfAlias(alias), with_parameters(answering)];
+    change(format!("set alias and proxy ARP of {name}"), message)
+}
+
 /// Writes the owner's alias on a port of a bridge and sets the port's modes.
 ///
 /// A port speaks no IPv6 of its own: a link-local address would only be one more that the kernel walks over
@@ -168,10 +177,7 @@ pub(crate) fn raise_pod_end(name: &LinkName, index: u32) -> Request {
     announcing.arp_notify = 1;
     let mut message = at(index);
     raise(&mut message);
-    message.attributes =
-        vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(
-            announcing,
-        )])])];
+    message.attributes = vec![with_parameters(announcing)];
     change(format!("switch on {name} in the pod"), message)
 }
 
@@ -212,6 +218,11 @@ pub(crate) fn delete_group(group: u32) -> Request {
     let mut message = LinkMessage::default();
     message.attributes = vec![LinkAttribute::Group(group)];
     Request::route(format!("delete the links of group {group}"), 0, &RouteNetlinkMessage::DelLink(message))
+}
+
+/// Sets the IPv4 parameters that are not 0.
+fn with_parameters(parameters: InetDevConf) -> LinkAttribute {
+    LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(parameters)])])
 }
 
 /// Has the kernel give a link no IPv6 address of its own; nothing, on a kernel that has none to give.

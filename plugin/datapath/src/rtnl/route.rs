@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     route::{
-        RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol, RouteScope,
-        RouteType,
+        RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
+        RouteScope, RouteType,
     },
 };
 
@@ -62,6 +62,7 @@ impl Installed {
             && found.priority == Some(priority)
             && (wanted.table.is_none() || found.table == wanted.table)
             && found.scope == Some(scope)
+            && (wanted.protocol.is_none() || found.protocol == wanted.protocol)
             && (wanted.mtu.is_none() || found.mtu == wanted.mtu)
             && (wanted.advmss.is_none() || found.advmss == wanted.advmss)
     }
@@ -80,12 +81,21 @@ impl Installed {
 /// Adds a route over the link with this index. Like `ip route add` without `NLM_F_EXCL`, so that a pod with
 /// several interfaces can have several routes to one destination.
 pub(crate) fn add(index: u32, route: &Route) -> Request {
-    let Route { dst, via, source, mtu, advmss, priority, table, .. } = route;
+    create(index, route, 0)
+}
+
+/// Adds a route over the link with this index; `EEXIST` where there is one to the same destination, over any link.
+pub(crate) fn add_first(index: u32, route: &Route) -> Request {
+    create(index, route, NLM_F_EXCL)
+}
+
+fn create(index: u32, route: &Route, flags: u16) -> Request {
+    let Route { dst, via, source, mtu, advmss, priority, table, protocol, .. } = route;
     let mut message = RouteMessage::default();
     message.header.address_family = family(*dst);
     message.header.destination_prefix_length = dst.prefix_len();
     message.header.table = if table.is_none() { RouteHeader::RT_TABLE_MAIN } else { 0 };
-    message.header.protocol = RouteProtocol::Boot;
+    message.header.protocol = protocol.map_or(RouteProtocol::Boot, RouteProtocol::from);
     message.header.kind = RouteType::Unicast;
     message.header.scope = scope(route);
     let metrics: Vec<_> =
@@ -98,22 +108,8 @@ pub(crate) fn add(index: u32, route: &Route) -> Request {
     message.attributes.extend(table.map(RouteAttribute::Table));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
     let via = via.map(|via| format!(" via {via}")).unwrap_or_default();
-    Request::route(format!("add route to {dst}{via}"), NLM_F_CREATE, &RouteNetlinkMessage::NewRoute(message))
-}
-
-/// Deletes the route to an address's subnet that the kernel made when the link got the address.
-pub(crate) fn delete_subnet(index: u32, address: IpNet) -> Request {
-    let subnet = address.trunc();
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(subnet);
-    message.header.destination_prefix_length = subnet.prefix_len();
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::Kernel;
-    // Of any scope.
-    message.header.scope = RouteScope::NoWhere;
-    message.attributes =
-        vec![RouteAttribute::Destination(RouteAddress::from(subnet.addr())), RouteAttribute::Oif(index)];
-    Request::route(format!("delete route to {subnet}"), 0, &RouteNetlinkMessage::DelRoute(message))
+    let what = format!("add route to {dst}{via}");
+    Request::route(what, NLM_F_CREATE | flags, &RouteNetlinkMessage::NewRoute(message))
 }
 
 fn scope(route: &Route) -> RouteScope {
@@ -153,7 +149,7 @@ const LEADS_NOWHERE: [Errno; 5] =
 /// Whether packets to an address are taken as the namespace's own.
 pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
     let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
-    Ok(look_up(socket, address)?.iter().any(is_local))
+    Ok(look_up(socket, address, RouteFlags::empty())?.iter().any(is_local))
 }
 
 /// The index of the link that packets to an address leave by; `None` where they leave by none.
@@ -163,15 +159,21 @@ pub(crate) fn link_to(socket: &mut Socket, address: IpAddr) -> Result<Option<u32
             .find(|(kind, _)| *kind == RTA_OIF)
             .and_then(|(_, value)| value::number(value))
     };
-    Ok(look_up(socket, address)?.iter().find_map(link))
+    Ok(look_up(socket, address, RouteFlags::empty())?.iter().find_map(link))
+}
+
+/// The route by which packets to an address go, as it stands in its table; `None` where they go nowhere.
+pub(crate) fn matching(socket: &mut Socket, address: IpAddr) -> Result<Option<Installed>, NetlinkError> {
+    Ok(look_up(socket, address, RouteFlags::FibMatch)?.iter().find_map(|reply| parse(&reply.body)))
 }
 
 /// The route that the kernel would take.
-fn look_up(socket: &mut Socket, address: IpAddr) -> Result<Vec<Reply>, NetlinkError> {
+fn look_up(socket: &mut Socket, address: IpAddr, flags: RouteFlags) -> Result<Vec<Reply>, NetlinkError> {
     let host = IpNet::from(address);
     let mut message = RouteMessage::default();
     message.header.address_family = family(host);
     message.header.destination_prefix_length = host.prefix_len();
+    message.header.flags = flags;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
     match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
@@ -188,7 +190,7 @@ pub(crate) fn family(net: IpNet) -> AddressFamily {
 }
 
 pub(super) fn parse(body: &[u8]) -> Option<Installed> {
-    let [family, prefix_length, _, _, table, _, scope, _] = *body.first_chunk::<8>()?;
+    let [family, prefix_length, _, _, table, protocol, scope, _] = *body.first_chunk::<8>()?;
     let mut dst = if AddressFamily::from(family) == AddressFamily::Inet {
         IpAddr::from([0; 4])
     } else {
@@ -228,6 +230,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Installed> {
         priority: Some(priority),
         table: Some(table),
         scope: Some(scope),
+        protocol: Some(protocol),
     };
     Some(Installed { route, link: link? })
 }

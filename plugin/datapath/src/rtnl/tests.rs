@@ -88,6 +88,7 @@ fn a_blocking_port_without_hairpin_is_told() {
 #[test]
 fn a_wish_is_met_only_by_its_own_route() {
     let wanted = Route {
+        protocol: None,
         dst: "10.0.0.0/8".parse().unwrap(),
         source: None,
         via: Some(IpAddr::from([10, 0, 0, 1])),
@@ -108,6 +109,7 @@ fn a_wish_is_met_only_by_its_own_route() {
         Route { priority: None, ..wanted.clone() },
         Route { table: Some(254), ..wanted.clone() },
         Route { scope: Some(253), ..wanted.clone() },
+        Route { protocol: Some(Route::STATIC), ..wanted.clone() },
     ] {
         assert!(!installed.satisfies(&other), "{other}");
     }

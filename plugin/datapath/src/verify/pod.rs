@@ -1,6 +1,7 @@
 //! The pod's side: link, parameters, addresses, routes.
 
-use netlink_packet_route::AddressFamily;
+use ipnet::IpNet;
+use netlink_packet_route::{AddressFamily, route::RouteProtocol};
 
 use super::{VerifyError, host::HostLink};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     rtnl::{
         address,
         link::{self, Link},
+        neighbour::{self, Neighbour},
         route::{self, Installed},
     },
     sysctl,
@@ -53,6 +55,10 @@ pub(super) fn verify(
     for route in &wanted.routes {
         compare_route(route, &installed, link.index, differences);
     }
+    if wanted.is_transparent() {
+        compare_neighbours(wanted, &neighbour::list(&mut socket)?, link.index, differences);
+        refuse_subnets(wanted, &installed, link.index, differences);
+    }
     Ok(())
 }
 
@@ -86,7 +92,44 @@ fn read_parameters(wanted: &PodNetwork) -> Result<Vec<(String, String, String)>,
         let found = sysctl::read(&parameter)?;
         Ok((parameter, value.to_owned(), found))
     };
-    parameters::ipv4(name).chain(ipv6).map(read).collect()
+    let mut read = parameters::ipv4(name).chain(ipv6).map(read).collect::<Result<Vec<_>, _>>()?;
+    if wanted.is_transparent() {
+        let (parameter, value) = parameters::no_routers(name.as_str());
+        let found = sysctl::parameter(&parameter)?;
+        read.extend(found.map(|found| (parameter, value.to_owned(), found)));
+    }
+    Ok(read)
+}
+
+fn compare_neighbours(
+    wanted: &PodNetwork,
+    neighbours: &[Neighbour],
+    link: u32,
+    differences: &mut Differences,
+) {
+    for &address in wanted.stand_ins() {
+        let mac = Some(wanted.owner.mac());
+        let expected = Neighbour { link, address, mac, is_permanent: true };
+        if !neighbours.contains(&expected) {
+            differences
+                .missing(format!("permanent neighbour {address} of pod link {}", wanted.veth.pod_name));
+        }
+    }
+}
+
+/// A route to the subnet would lead past the host's routes, to neighbours that are not on the link.
+fn refuse_subnets(wanted: &PodNetwork, installed: &[Installed], link: u32, differences: &mut Differences) {
+    let of_kernel = Some(u8::from(RouteProtocol::Kernel));
+    for subnet in
+        wanted.addresses.iter().filter(|net| net.prefix_len() < net.max_prefix_len()).map(IpNet::trunc)
+    {
+        let is_there = installed.iter().any(|found| {
+            found.link == link && found.route.dst == subnet && found.route.protocol == of_kernel
+        });
+        if is_there {
+            differences.note(format!("route to {subnet} on the pod's link"), "none", "one from the kernel");
+        }
+    }
 }
 
 fn compare_route(wanted: &Route, installed: &[Installed], link: u32, differences: &mut Differences) {

@@ -70,17 +70,13 @@ impl Offer {
         if offer.addresses.is_empty() { Err(OfferError::Empty) } else { Ok(offer) }
     }
 
-    /// The result for a pod on a bridge.
+    /// The result for a pod. A gateway that is needed, since a bridge holds its address, must be named.
     ///
     /// # Arguments
-    /// `configured`: routes beside the daemon's; `gateways`: whether the bridge holds them.
-    pub(super) fn for_bridge(
-        &self,
-        configured: &[Route],
-        gateways: Gateways,
-    ) -> Result<AddResult, GrantError> {
-        let lacking = self.addresses.iter().find(|offered| offered.gateway.is_none());
-        if let (Gateways::Needed, Some(offered)) = (gateways, lacking) {
+    /// `configured`: routes beside the daemon's.
+    pub(super) fn result(&self, configured: &[Route], gateways: Gateways) -> Result<AddResult, GrantError> {
+        let unnamed = self.addresses.iter().find(|offered| offered.gateway.is_none());
+        if let Some(offered) = unnamed.filter(|_| gateways == Gateways::Needed) {
             return Err(GrantError::GatewayAbsent { address: offered.address });
         }
         Ok(AddResult {

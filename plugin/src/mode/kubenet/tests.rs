@@ -1,10 +1,6 @@
 use proptest::prelude::*;
 
-use podnet_datapath::Guard;
-
 use super::*;
-use crate::bandwidth::Bandwidth;
-use crate::host_ports::PortMappings;
 
 fn lease(address: &str, gateway: &str) -> Lease {
     Lease { address: address.parse().unwrap(), gateway: Some(gateway.parse().unwrap()) }
@@ -18,16 +14,11 @@ fn config() -> Kubenet {
     Kubenet {
         owns_subnets: false,
         bridge: "cbr0".parse().unwrap(),
-        mtu: None,
         hairpin: Hairpin::Veth,
         is_gateway: true,
         is_default_gateway: true,
         force_address: false,
-        ip_masq: false,
-        host_ports: PortMappings::default(),
-        bandwidth: Bandwidth::default(),
-        guard: Guard::default(),
-        mac: None,
+        pod: PodOptions::default(),
     }
 }
 

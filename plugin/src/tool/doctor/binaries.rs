@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::finding::{Finding, Severity, quoted};
 use super::node::Node;
 use crate::dropin;
+use crate::ipam::Kind;
 use crate::tool::conf_dir::{ConfFile, kind};
 
 /// What is found under a plugin's name.
@@ -38,7 +39,8 @@ pub(super) fn check(node: &Node) -> Vec<Finding> {
 /// The plugins that are executed for an entry: its own, and that of its addresses unless podnet is that itself.
 fn executed(entry: &Value) -> Vec<&str> {
     let ipam = member(entry, "ipam").and_then(kind).filter(|ipam| !ipam.is_empty());
-    let is_inside = kind(entry) == Some("podnet") && matches!(ipam, Some("host-local" | "static"));
+    let is_podnets = |name| matches!(name, "host-local" | "static") || Kind::named(name).is_some();
+    let is_inside = kind(entry) == Some("podnet") && ipam.is_some_and(is_podnets);
     kind(entry).into_iter().chain(ipam.filter(|_| !is_inside)).collect()
 }
 
@@ -100,7 +102,9 @@ mod tests {
     #[test]
     fn addresses_of_podnet_itself_need_no_plugin() {
         let kinds = |entry: Value| executed(&entry).into_iter().map(ToOwned::to_owned).collect::<Vec<_>>();
-        assert_eq!(kinds(json!({"type": "podnet", "ipam": {"type": "host-local"}})), ["podnet"]);
+        for inside in ["host-local", "static", "podnet-ipamd", "azure-cns"] {
+            assert_eq!(kinds(json!({"type": "podnet", "ipam": {"type": inside}})), ["podnet"]);
+        }
         assert_eq!(
             kinds(json!({"type": "podnet", "ipam": {"type": "whereabouts"}})),
             ["podnet", "whereabouts"]

@@ -14,7 +14,7 @@ pub(super) fn check(node: &Node) -> Vec<Finding> {
         let file = node.files.iter().find(|file| file.path == network.file);
         let text = file.and_then(|file| file.content.as_ref().ok()).map(|text| String::from_utf8_lossy(text));
         let path = network.file.to_string_lossy();
-        found.extend(findings(&network.name, settings.kubenet.guard, &path, &text.unwrap_or_default()));
+        found.extend(findings(&network.name, settings.mode.pod().guard, &path, &text.unwrap_or_default()));
     }
     found
 }

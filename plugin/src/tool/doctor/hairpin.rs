@@ -5,6 +5,7 @@ use podnet_datapath::{parameter, promiscuity_is_no_hairpin};
 use super::finding::{Finding, Severity, quoted};
 use super::node::Node;
 use crate::error::Error;
+use crate::mode::Mode;
 use crate::netconf::Hairpin;
 
 /// What is known of the node.
@@ -21,8 +22,8 @@ pub(super) fn check(node: &Node) -> Result<Vec<Finding>, Error> {
     let filter = parameter("bridge/bridge-nf-call-iptables")?;
     let kernel = Kernel { is_6_8: promiscuity_is_no_hairpin(), is_filtered: filter.as_deref() == Some("1") };
     let finding = |network: &super::node::Network| {
-        let hairpin = network.settings.as_ref()?.kubenet.hairpin;
-        finding(&network.name, &network.file.to_string_lossy(), hairpin, kernel)
+        let Mode::Kubenet(kubenet) = &network.settings.as_ref()?.mode else { return None };
+        finding(&network.name, &network.file.to_string_lossy(), kubenet.hairpin, kernel)
     };
     Ok(node.networks.iter().filter_map(finding).collect())
 }

@@ -10,6 +10,7 @@ use podnet_host_local::{Ipam, IpamConfig, Range, RangeSet};
 use serde_json::Value;
 
 use super::Options;
+use crate::mode::Mode;
 use crate::settings::Settings;
 use crate::tool::conf_dir::{self, ConfFile, kind};
 use crate::tool::request;
@@ -87,12 +88,15 @@ impl Network {
         let network = request::network(name, entry.clone(), vec![bin_dir.to_owned()]).ok();
         let settings =
             network.filter(|_| is_podnet).and_then(|network| Settings::read(&network, &Args::default()).ok());
-        let bridge = settings.as_ref().map(|settings| settings.kubenet.bridge.to_string());
-        let named = || member(entry, "bridge").and_then(Value::as_str).map(ToOwned::to_owned);
+        let bridge = match settings.as_ref().map(|settings| &settings.mode) {
+            Some(Mode::Kubenet(kubenet)) => Some(kubenet.bridge.to_string()),
+            Some(Mode::Vnet(_)) => None,
+            None => member(entry, "bridge").and_then(Value::as_str).map(ToOwned::to_owned),
+        };
         Some(Self {
             name: name.to_owned(),
             file: file.to_owned(),
-            bridge: bridge.or_else(named),
+            bridge,
             subnets: subnets_of(entry).unwrap_or_default(),
             settings,
         })

@@ -66,8 +66,8 @@ fn a_bridge_that_holds_gateways_says_which_address_has_none() {
     let mut overlay = info("10.244.2.35");
     overlay.network_container_primary_ip_config.gateway_ip_address = String::new();
     let offer = read(vec![info("10.224.1.5"), overlay]).unwrap();
-    assert_eq!(offer.for_bridge(&[], Gateways::AsGiven).unwrap().ips[1].gateway, None);
-    let error = offer.for_bridge(&[], Gateways::Needed).unwrap_err();
+    assert_eq!(offer.result(&[], Gateways::AsGiven).unwrap().ips[1].gateway, None);
+    let error = offer.result(&[], Gateways::Needed).unwrap_err();
     assert!(
         matches!(&error, GrantError::GatewayAbsent { address } if address.to_string() == "10.244.2.35/16"),
         "{error}"
@@ -84,10 +84,8 @@ fn the_daemons_routes_come_before_the_configured_ones() {
     };
     pod.routes = Some(vec![route("10.1.0.0/16", "10.224.0.7"), route("10.2.0.0/16", "")]);
     let configured = Route::new("10.3.0.0/16".parse().unwrap(), None);
-    let result = read(vec![pod.clone()])
-        .unwrap()
-        .for_bridge(std::slice::from_ref(&configured), Gateways::Needed)
-        .unwrap();
+    let result =
+        read(vec![pod.clone()]).unwrap().result(std::slice::from_ref(&configured), Gateways::Needed).unwrap();
     let routes: Vec<_> = result.routes.iter().map(|route| (route.dst.to_string(), route.gw)).collect();
     assert_eq!(
         routes,

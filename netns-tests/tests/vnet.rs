@@ -1,0 +1,61 @@
+//! Mode vnet: pods with addresses of the network, each behind a link of its own. What other plugins have nothing like.
+//!
+//! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
+
+mod bad_input;
+mod guarded;
+mod lists;
+mod state;
+mod traffic;
+
+use std::time::Duration;
+
+use podnet_netns_tests::failure::{Failure, Outcome};
+use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::ipamd::Ipamd;
+use podnet_netns_tests::netns::Place;
+use podnet_netns_tests::network::{Network, Pod};
+use podnet_netns_tests::subject::{Family, Subject};
+use serde_json::json;
+
+use crate::daemon_addresses::{self, SOCKET};
+use crate::table::Scene;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let tests = [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS];
+    let families = [Family::V4, Family::V6, Family::Dual];
+    let of_families = families.into_iter().flat_map(|family| {
+        tests
+            .concat()
+            .into_iter()
+            .map(move |(name, body)| case(&format!("{}::{name}", family.word()), move || body(family)))
+    });
+    let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
+    of_families.chain(of_lists).collect()
+}
+
+/// A test's name and body.
+type Test = (&'static str, fn(Family) -> Outcome);
+
+fn case(name: &str, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case {
+    Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(2), body: Box::new(body) }
+}
+
+/// Mode vnet with addresses of the daemon.
+fn network() -> Result<Network, Failure> {
+    let entry = json!({"type": "podnet", "mode": "vnet", "ipam": {"type": "podnet-ipamd", "socket": SOCKET}});
+    Ok(Network {
+        name: "azure".to_owned(),
+        version: "1.1.0".to_owned(),
+        plugins: vec![entry],
+        path: vec![Subject::Podnet.folder()?],
+    })
+}
+
+fn daemon(family: Family) -> Result<Ipamd, Failure> {
+    daemon_addresses::start(Scene { subject: Subject::Podnet, family })
+}
+
+fn inside(pod: &Pod) -> Place<'_> {
+    Place::from(&pod.netns)
+}

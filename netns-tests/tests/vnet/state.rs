@@ -1,0 +1,215 @@
+//! What a pod leaves in the kernel, line by line, and what CHECK says when a line is gone.
+
+use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
+use podnet_netns_tests::netns::Place;
+use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::snapshot::Snapshot;
+use podnet_netns_tests::subject::Family;
+use podnet_netns_tests::{ensure, ensure_eq, reply};
+use serde_json::{Value, json};
+
+use super::{Test, daemon, inside, network};
+use crate::daemon_addresses::{FOLDER, failed_add, nobody_has_any, soon_nobody_has_any};
+use crate::look;
+
+pub(super) const TESTS: &[Test] = &[
+    ("the_state_after_add", the_state_after_add),
+    ("check_names_what_is_gone", check_names_what_is_gone),
+    ("del_leaves_nothing", del_leaves_nothing),
+    ("a_second_add_changes_nothing", a_second_add_changes_nothing),
+    ("without_its_daemon", without_its_daemon),
+    ("a_daemon_without_memory_asks_the_node", a_daemon_without_memory),
+    ("gc_removes_what_is_not_in_the_list", gc_removes),
+];
+
+const UPLINK_MTU: &str = "1400";
+
+/// The routes as azure-vnet leaves them: destination, next hop, protocol, scope.
+fn routes(place: Place<'_>, family: &str, device: &str) -> Result<Vec<Value>, Failure> {
+    let all = place.ip_json(&[family, "route", "show", "dev", device])?;
+    let own = all.as_array().into_iter().flatten();
+    // fe80::/64 and multicast are the kernel's on every link.
+    let own = own.filter(|route| route["protocol"] != "kernel");
+    Ok(own.map(|route| json!([route["dst"], route["gateway"], route["protocol"], route["scope"]])).collect())
+}
+
+fn the_state_after_add(family: Family) -> Outcome {
+    Place::Node.ip(&["link", "add", "uplink", "mtu", UPLINK_MTU, "type", "veth"])?;
+    Place::Node.ip(&["link", "set", "uplink", "up"])?;
+    Place::Node.ip(&["route", "add", "default", "dev", "uplink"])?;
+    let _daemon = daemon(family)?;
+    let pod = Pod::create("a")?;
+    let added = network()?.add(&pod)?;
+    let host_link = added.interface(0)?.to_owned();
+    ensure!(host_link.starts_with("azv") && host_link.len() == 14, "host link {host_link}");
+    ensure_eq!(added.interface(1)?, "eth0", "the second interface");
+    let (outer, inner) = (look::link(Place::Node, &host_link)?, look::link(inside(&pod), "eth0")?);
+    ensure_eq!(look::addresses(&outer), Vec::<String>::new(), "addresses of the host link");
+    ensure_eq!(look::addresses(&inner), added.cidrs(), "addresses of the pod");
+    for link in [&outer, &inner] {
+        ensure!(look::has_flag(link, "UP") && look::has_flag(link, "MULTICAST"), "{link}");
+        ensure_eq!(link["mtu"].to_string(), UPLINK_MTU, "MTU");
+    }
+    ensure_eq!(Place::Node.sysctl(&format!("ipv4/conf/{host_link}/proxy_arp"))?, "1", "proxy ARP");
+    ensure_eq!(
+        Place::Node.sysctl(&format!("ipv6/conf/{host_link}/accept_ra"))?,
+        "0",
+        "routers heard by the node"
+    );
+    ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/accept_ra")?, "0", "routers heard by the pod");
+    for (version, gateway, default, whole) in gateways(family) {
+        let own =
+            added.addresses()?.into_iter().find(|own| own.is_ipv4() == (version == "-4")).doing("address")?;
+        ensure_eq!(
+            routes(Place::Node, version, &host_link)?,
+            [json!([own.to_string(), null, "static", null])],
+            "the node's routes"
+        );
+        let scope = if version == "-4" { json!("link") } else { Value::Null };
+        let mut found = routes(inside(&pod), version, "eth0")?;
+        found.sort_by_key(|route| route[0] == "default");
+        let expected = [json!([gateway, null, "static", scope]), json!([default, gateway, "static", null])];
+        ensure_eq!(found, expected, "the pod's routes");
+        let neighbours =
+            inside(&pod).ip_json(&[version, "neigh", "show", "dev", "eth0", "nud", "permanent"])?;
+        let found: Vec<_> = neighbours
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| json!([entry["dst"], entry["lladdr"]]))
+            .collect();
+        ensure!(found.contains(&json!([gateway, outer["address"]])), "the gateway's entry in {neighbours}");
+        let subnet = inside(&pod).ip(&[version, "route", "show", "proto", "kernel"])?;
+        ensure!(!subnet.contains(whole), "a route to the subnet: {subnet}");
+        let forwarding = if version == "-4" { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
+        ensure_eq!(Place::Node.sysctl(forwarding)?, "1", "{forwarding}");
+    }
+    Ok(())
+}
+
+/// For each family: its option of `ip`, the gateway, the default route, the beginning of the subnet.
+fn gateways(family: Family) -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
+    family.pick(
+        ("-4", "169.254.1.1", "default", "10.244.1"),
+        ("-6", "fe80::1234:5678:9abc", "default", "fd00:10:244:1::/"),
+    )
+}
+
+fn check_names_what_is_gone(family: Family) -> Outcome {
+    let _daemon = daemon(family)?;
+    let network = network()?;
+    for (version, gateway, _, _) in gateways(family) {
+        let pod = Pod::create(&format!("a{version}"))?;
+        let added = network.add(&pod)?;
+        network.check(&pod, &added)?;
+        let host_link = added.interface(0)?;
+        let own =
+            added.addresses()?.into_iter().find(|own| own.is_ipv4() == (version == "-4")).doing("address")?;
+        Place::Node.ip(&[version, "route", "del", &own.to_string(), "dev", host_link])?;
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{host_link}/proxy_arp"), "0")?;
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{host_link}/accept_ra"), "1")?;
+        inside(&pod).ip(&["neigh", "del", gateway, "dev", "eth0"])?;
+        let finished = network.call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?;
+        let error = reply::error(&finished)?;
+        for words in [
+            format!("route to {own}"),
+            format!("permanent neighbour {gateway}"),
+            "proxy_arp: wanted 1, found 0".to_owned(),
+            "accept_ra: wanted 0, found 1".to_owned(),
+        ] {
+            ensure!(error.names(&words), "{words:?} is not in {error:?}");
+        }
+        network.del(&pod, Some(&added))?;
+    }
+    Ok(())
+}
+
+fn del_leaves_nothing(family: Family) -> Outcome {
+    let daemon = daemon(family)?;
+    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    let limits = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000, "egressRate": 8_000_000,
+        "egressBurst": 8_000_000});
+    let network = network()?.with("/runtimeConfig", json!({"portMappings": ports, "bandwidth": limits}));
+    crate::table::settle(&network)?;
+    let before = Snapshot::take()?;
+    let pod = Pod::create("a")?;
+    let added = network.add(&pod)?;
+    ensure_eq!(look::buckets()?, [1_000_000, 1_000_000], "rates of the pod's limits");
+    network.check(&pod, &added)?;
+    network.del(&pod, None)?;
+    before.ensure_unchanged("DEL")?;
+    network.del(&pod, None)?;
+    nobody_has_any(&daemon)?;
+    // Without its record, and without its namespace.
+    network.add(&pod)?;
+    std::fs::remove_dir_all("/run/podnet/attachments")?;
+    pod.netns.remove()?;
+    network.del(&pod, None)?;
+    ensure!(!Place::Node.ip(&["link"])?.contains("azv"), "a link is left");
+    nobody_has_any(&daemon)
+}
+
+fn a_second_add_changes_nothing(family: Family) -> Outcome {
+    let daemon = daemon(family)?;
+    let network = network()?;
+    let pod = Pod::create("a")?;
+    let added = network.add(&pod)?;
+    let (before, assigned) = (Snapshot::take()?, daemon.assigned()?);
+    let error = failed_add(&network, &pod)?;
+    ensure!(error.code >= 100 && error.names(&pod.container), "{error:?}");
+    before.ensure_unchanged("a second ADD")?;
+    ensure_eq!(daemon.assigned()?, assigned, "what is assigned");
+    network.check(&pod, &added)
+}
+
+fn without_its_daemon(family: Family) -> Outcome {
+    let network = network()?;
+    let first = daemon(family)?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    first.stop()?;
+    let error = failed_add(&network, &Pod::create("b")?)?;
+    ensure_eq!(error.code, 11, "code of {error:?}");
+    let status = reply::error(&network.call("STATUS", None, &[])?)?;
+    ensure_eq!(status.code, 50, "code of {status:?}");
+    network.del(&pod, None)?;
+    ensure!(!Place::Node.ip(&["link"])?.contains("azv"), "a link is left");
+    let second = daemon(family)?;
+    soon_nobody_has_any(&second)?;
+    reply::silence(network.call("STATUS", None, &[])?)
+}
+
+/// First the plugin's records, and without them the routes to the pods.
+fn a_daemon_without_memory(family: Family) -> Outcome {
+    let network = network()?;
+    let mut daemon = daemon(family)?;
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    let assigned = daemon.assigned()?;
+    for lost in ["/run/podnet/none", "/run/podnet/attachments"] {
+        daemon.stop()?;
+        std::fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
+        if std::path::Path::new(lost).exists() {
+            std::fs::remove_dir_all(lost)?;
+        }
+        daemon = super::daemon(family)?;
+        ensure_eq!(daemon.assigned()?, assigned, "what is assigned, known by the node");
+    }
+    network.del(&pod, None)?;
+    nobody_has_any(&daemon)
+}
+
+fn gc_removes(family: Family) -> Outcome {
+    let daemon = daemon(family)?;
+    let network = network()?;
+    let (a, b) = (Pod::create("a")?, Pod::create("b")?);
+    let added = network.add(&a)?;
+    let kept = daemon.assigned()?;
+    network.add(&b)?;
+    let valid = json!([{"containerID": a.container, "ifname": a.ifname}]);
+    reply::silence(network.call("GC", None, &[("cni.dev/valid-attachments", valid)])?)?;
+    ensure_eq!(daemon.assigned()?, kept, "what is assigned after GC");
+    let links = Place::Node.ip(&["-o", "link"])?;
+    ensure_eq!(links.matches(": azv").count(), 1, "pods' links in {links}");
+    network.check(&a, &added)
+}

@@ -1,0 +1,121 @@
+//! Mode vnet: pods hold addresses of the virtual network, each behind a link of its own that the node routes to.
+//!
+//! ```text
+//!  pod eth0 10.224.1.5/16 ══ azv… (no address) ── forwarding ── the node's link to the virtual network
+//!  default via 169.254.1.1          10.224.1.5 dev azv…
+//!  169.254.1.1 = Ethernet address of azv…, for good
+//! ```
+//!
+//! The gateways are addresses that nobody has. The pod sends everything to the host's end, whoever it is for: to its own
+//! subnet too, of which none but itself is on the link.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use podnet_cni::Route;
+use podnet_datapath::{
+    self as datapath, Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, Owner, PodNetwork,
+    Veth,
+};
+
+use super::kubenet;
+use crate::netconf::Vnet;
+use crate::record::{Lease, addresses};
+
+/// The pod's gateways, as Azure CNI has them.
+const GATEWAYS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 1, 1)),
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x1234, 0x5678, 0x9abc)),
+];
+
+/// `RT_SCOPE_LINK`.
+const SCOPE_LINK: u8 = 253;
+
+/// What the pod's network is to be.
+///
+/// # Arguments
+/// `routes`: those of the result ([`routes`]).
+pub(crate) fn plan(
+    config: &Vnet,
+    owner: Owner,
+    ifname: LinkName,
+    leases: &[Lease],
+    routes: &[Route],
+) -> PodNetwork {
+    let addresses = addresses(leases);
+    let families = Families::among(&addresses);
+    let gateways = gateways(families);
+    let to_gateways = gateways.iter().map(|gateway| to_gateway(*gateway));
+    PodNetwork {
+        veth: Veth {
+            prefix: LinkPrefix::AZV,
+            pod_name: ifname,
+            pod_mac: kubenet::pod_mac(&config.pod, leases),
+            mtu: config.pod.mtu,
+            is_up: true,
+        },
+        routes: to_gateways.chain(routes.iter().map(installed)).collect(),
+        host_end: HostEnd::Transparent { gateways, uplink: config.uplink.clone() },
+        addresses,
+        detects_duplicates: false,
+        forwarding: Forwarding { ipv4: families.ipv4, ipv6: families.ipv6 },
+        masquerade: if config.pod.ip_masq { Masquerade::Podnet } else { Masquerade::No },
+        guard: config.pod.guard,
+        checks_sender: false,
+        unfiltered: Families::default(),
+        host_ports: config.pod.host_ports.plan(leases),
+        shaping: config.pod.bandwidth.plan(),
+        owner,
+    }
+}
+
+/// The routes of the result: those of IPAM and a default route for each family that lacks one, all through the host.
+pub(crate) fn routes(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+    let mut routes = ipam;
+    let families = Families::among(&addresses(leases));
+    let defaults = [
+        families.ipv4.then_some(IpNet::V4(Ipv4Net::default())),
+        families.ipv6.then_some(IpNet::V6(Ipv6Net::default())),
+    ];
+    for default in defaults.into_iter().flatten() {
+        if routes.iter().all(|route| route.dst != default) {
+            routes.push(Route::new(default, None));
+        }
+    }
+    routes.into_iter().map(|route| Route { gw: Some(gateway_for(route.dst)), scope: None, ..route }).collect()
+}
+
+/// The addresses as the result tells them: one whose network has no gateway has the pod's.
+pub(crate) fn told(leases: &[Lease]) -> Vec<Lease> {
+    let told = |lease: &Lease| Lease {
+        gateway: lease.gateway.or_else(|| Some(gateway_for(lease.address))),
+        ..*lease
+    };
+    leases.iter().map(told).collect()
+}
+
+fn gateways(families: Families) -> Vec<IpAddr> {
+    let is_wanted = |gateway: &IpAddr| if gateway.is_ipv4() { families.ipv4 } else { families.ipv6 };
+    GATEWAYS.into_iter().filter(is_wanted).collect()
+}
+
+/// The pod's gateway of a destination's family.
+fn gateway_for(net: IpNet) -> IpAddr {
+    let [v4, v6] = GATEWAYS;
+    if net.addr().is_ipv4() { v4 } else { v6 }
+}
+
+fn to_gateway(gateway: IpAddr) -> datapath::Route {
+    datapath::Route {
+        scope: Some(SCOPE_LINK),
+        protocol: Some(datapath::Route::STATIC),
+        ..datapath::Route::on_link(gateway.into())
+    }
+}
+
+fn installed(route: &Route) -> datapath::Route {
+    datapath::Route { protocol: Some(datapath::Route::STATIC), ..kubenet::installed(route, &[]) }
+}
+
+#[cfg(test)]
+mod tests;

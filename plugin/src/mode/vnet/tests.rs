@@ -1,0 +1,69 @@
+use super::*;
+use crate::netconf::PodOptions;
+
+fn lease(address: &str, gateway: Option<&str>) -> Lease {
+    Lease { address: address.parse().unwrap(), gateway: gateway.map(|gateway| gateway.parse().unwrap()) }
+}
+
+fn dual() -> [Lease; 2] {
+    [lease("10.224.1.5/16", Some("10.224.0.1")), lease("fd00:224::5/64", None)]
+}
+
+fn planned(leases: &[Lease], ipam: Vec<Route>) -> PodNetwork {
+    let config = Vnet { uplink: None, pod: PodOptions::default() };
+    let routes = routes(leases, ipam);
+    plan(&config, Owner::new("azure", "c1", "eth0"), "eth0".parse().unwrap(), leases, &routes)
+}
+
+fn texts(network: &PodNetwork) -> Vec<String> {
+    network.routes.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_pod_reaches_everything_by_gateways_that_nobody_has() {
+    let network = planned(&dual(), Vec::new());
+    assert_eq!(
+        texts(&network),
+        [
+            "169.254.1.1/32 scope 253 proto 4",
+            "fe80::1234:5678:9abc/128 scope 253 proto 4",
+            "0.0.0.0/0 via 169.254.1.1 proto 4",
+            "::/0 via fe80::1234:5678:9abc proto 4",
+        ]
+    );
+    assert_eq!(network.host_end, HostEnd::Transparent { gateways: GATEWAYS.to_vec(), uplink: None });
+    assert_eq!(network.forwarding, Forwarding { ipv4: true, ipv6: true });
+    assert_eq!(network.bridge(), None);
+}
+
+#[test]
+fn a_family_without_address_has_nothing() {
+    let network = planned(&dual()[1..], Vec::new());
+    assert_eq!(
+        texts(&network),
+        ["fe80::1234:5678:9abc/128 scope 253 proto 4", "::/0 via fe80::1234:5678:9abc proto 4"]
+    );
+    assert_eq!(network.forwarding, Forwarding { ipv4: false, ipv6: true });
+}
+
+#[test]
+fn routes_of_ipam_go_through_the_host_and_a_default_route_is_not_doubled() {
+    let next_hop = Some("10.224.0.1".parse().unwrap());
+    let given = ["0.0.0.0/0", "10.0.0.0/8"].map(|dst| Route::new(dst.parse().unwrap(), next_hop)).to_vec();
+    let network = planned(&dual()[..1], given);
+    assert_eq!(
+        texts(&network),
+        [
+            "169.254.1.1/32 scope 253 proto 4",
+            "0.0.0.0/0 via 169.254.1.1 proto 4",
+            "10.0.0.0/8 via 169.254.1.1 proto 4",
+        ]
+    );
+}
+
+#[test]
+fn the_result_tells_the_networks_gateway_and_for_want_of_one_the_pods() {
+    let told = told(&dual());
+    let gateways: Vec<_> = told.iter().map(|lease| lease.gateway.unwrap().to_string()).collect();
+    assert_eq!(gateways, ["10.224.0.1", "fe80::1234:5678:9abc"]);
+}
