@@ -1,8 +1,8 @@
 //! The node's tool on a node: `podnet check` and `podnet gc`. (`podnet doctor`: [`crate::doctor`].)
 
 use std::fs;
-use std::process::Child;
 use std::path::Path;
+use std::process::Child;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};

@@ -34,7 +34,7 @@ pub(super) fn check(node: &Node) -> Vec<Finding> {
     let Some(exempt) = exempt(&answer) else { return Vec::new() };
     let files: Vec<_> = node.networks.iter().map(|network| network.file.display().to_string()).collect();
     let pods = node.networks.iter().zip(&files).filter_map(|(network, file)| {
-        let masquerades = network.settings.as_ref()?.kubenet.ip_masq;
+        let masquerades = network.settings.as_ref()?.mode.pod().ip_masq;
         Some(Pods { network: &network.name, file, subnets: &network.subnets, masquerades })
     });
     findings(&exempt, &pods.collect::<Vec<_>>(), &node.cidrs.pods)
