@@ -56,11 +56,13 @@ demo: build tools
 test: build tools
 	cargo test --workspace --locked
 
-## bench: ratios to the reference plugins and to the kernel's floor, in one run
+## bench: ratios to the reference plugins and to the kernel's floor, in one run, and the daemons under load; WRITE=BENCHMARKS.md
+## writes the report
 bench: build tools target/floor.stamp
-	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(BENCH_FLAGS)
-	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-ipamd -- $(IPAMD_BENCH_FLAGS)
-	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-masq
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(if $(WRITE),--write $(WRITE)) $(BENCH_FLAGS)
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-ipamd -- $(if $(WRITE),--write $(WRITE)) $(IPAMD_BENCH_FLAGS)
+	@set -o pipefail; { printf '\n## The ip-masq agent\n\n'; \
+	    cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-masq; } | tee $(if $(WRITE),-a $(WRITE))
 
 ## lint: formatting, clippy, documentation, licences and bans
 lint:
