@@ -1,4 +1,10 @@
+use podnet_datapath::Owner;
+
 use super::*;
+use crate::bandwidth::Bandwidth;
+use crate::guard::Guarded;
+use crate::host_ports::PortMappings;
+use crate::record::{Lease, Reserved, SCHEMA};
 
 fn record() -> Record {
     let config = serde_json::json!({"name": "net", "PrevResult": {"ips": []}});
