@@ -8,16 +8,14 @@
 //! A script is one transaction: the kernel has all of it or nothing.
 
 use ipnet::IpNet;
+use podnet_daemon_kit::exec::ExecError;
 use podnet_masq_rules::{ChainName, Family, RuleSet};
 
 pub(crate) mod detect;
-pub(crate) mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
 pub(crate) mod iptables;
 pub(crate) mod nftables;
-
-pub(crate) use exec::ExecError;
 
 /// What has to be done at one place for one family.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,9 +11,9 @@
 
 use std::time::{Duration, Instant};
 
+use podnet_daemon_kit::damping::Damper;
 use podnet_masq_rules::{ChainName, Family, Policy, RuleSet};
 
-use crate::damping::Damper;
 use crate::firewall::{Firewall, FirewallError};
 
 /// Why a round is made.

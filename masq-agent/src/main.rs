@@ -13,7 +13,6 @@ mod agent;
 mod args;
 mod cmd;
 mod configuration;
-mod damping;
 mod exit;
 mod firewall;
 mod keeper;

@@ -5,17 +5,21 @@
 //!  signals ──▶ Signal::{Stop, Reload}         ──▶ stderr, a line an event   (logging)
 //!  files ────▶ DirectoryWatch                 ──▶ GET /metrics              (operations)
 //!  HTTP ─────▶ http::serve, with its limits   ──▶ GET /healthz, /readyz     (operations)
+//!  nf_tables ▶ Monitor, of every change       ──▶ nft, iptables             (exec, damping)
 //!            └────────────────────────────────┘
 //! ```
 //!
-//! Nothing here knows about addresses or rules. All of it runs on a single-threaded runtime and wakes up for nothing
+//! Nothing here knows what addresses or rules there ought to be. All of it runs on a single-threaded runtime and wakes up for nothing
 //! but its cause: there is no timer besides the limits of requests that are under way.
 
 #![deny(unsafe_code)]
 
 pub mod chain;
+pub mod damping;
+pub mod exec;
 pub mod http;
 pub mod logging;
+pub mod nf_tables;
 pub mod operations;
 pub mod signals;
 pub mod stop;

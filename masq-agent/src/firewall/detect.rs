@@ -5,10 +5,10 @@
 
 use std::fs;
 
+use podnet_daemon_kit::exec::ExecError;
 use podnet_masq_rules::{ChainName, Family};
 
 use super::Firewall;
-use super::exec::ExecError;
 use super::iptables::{Flavour, Iptables, Programs};
 use super::nftables::Nftables;
 use crate::settings::Choice;

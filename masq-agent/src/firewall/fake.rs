@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
+use podnet_daemon_kit::exec::ExecError;
 use podnet_masq_rules::{ChainName, Family, RuleSet};
 
-use super::exec::ExecError;
 use super::{Firewall, FirewallError, Pending};
 
 /// What the test and the place share: the rules of each family as text, the commits, and how many more of them fail.

@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 
 use ipnet::IpNet;
+use podnet_daemon_kit::exec::{self, ExecError};
 use podnet_masq_rules::{ChainName, Change, Family, RuleSet, Table};
 
-use super::exec::{self, ExecError};
 use super::{Firewall, FirewallError, Pending};
 
 /// Seconds that iptables waits for the lock before it gives up, as upstream's.

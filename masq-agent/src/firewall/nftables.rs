@@ -4,10 +4,10 @@
 //! promised, and the language is nftables' stable interface.
 
 use ipnet::IpNet;
+use podnet_daemon_kit::exec::{self, ExecError};
 use podnet_masq_rules::nft::{self, Listing, TABLE};
 use podnet_masq_rules::{ChainName, Family, RuleSet};
 
-use super::exec::{self, ExecError};
 use super::{Firewall, FirewallError, Pending};
 
 /// The program.

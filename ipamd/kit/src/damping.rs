@@ -13,19 +13,19 @@ const REFILL: Duration = Duration::from_millis(500);
 
 /// The bucket.
 #[derive(Debug)]
-pub(crate) struct Damper {
+pub struct Damper {
     tokens: u32,
     refilled: Instant,
 }
 
 impl Damper {
     /// A full one.
-    pub(crate) fn new(now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self { tokens: BURST, refilled: now }
     }
 
     /// Takes a repair out of the bucket. An error is the time after which there is one again.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let elapsed = now.saturating_duration_since(self.refilled);
         let refills = u32::try_from(elapsed.as_millis() / REFILL.as_millis()).unwrap_or(u32::MAX);
         self.tokens = self.tokens.saturating_add(refills).min(BURST);

@@ -8,7 +8,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// Why a program did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ExecError {
+pub enum ExecError {
     /// There is no such program in PATH.
     #[error("{program} is not in PATH")]
     Missing {
@@ -53,7 +53,7 @@ pub(crate) enum ExecError {
 
 impl ExecError {
     /// The kind of error, for the metric.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "no-program",
             Self::Start { .. } => "start",
@@ -64,12 +64,12 @@ impl ExecError {
     }
 
     /// Whether the node has no such backend, now or later.
-    pub(crate) fn is_lack_of_backend(&self) -> bool {
+    pub fn is_lack_of_backend(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Unsupported { .. })
     }
 
     /// An error of starting the program.
-    pub(crate) fn of_start(program: &str, source: io::Error) -> Self {
+    pub fn of_start(program: &str, source: io::Error) -> Self {
         let program = program.to_owned();
         if source.kind() == io::ErrorKind::NotFound {
             Self::Missing { program }
@@ -79,7 +79,7 @@ impl ExecError {
     }
 
     /// From how the program ended. iptables(8): 4 is a resource problem, the lock above all; 3 a table that is not there.
-    pub(crate) fn of_output(program: &str, output: &Output) -> Self {
+    pub fn of_output(program: &str, output: &Output) -> Self {
         const LACKS: [&str; 4] = [
             "Table does not exist",
             "can't initialize",
@@ -101,10 +101,10 @@ impl ExecError {
 /// Runs a program to its end and gives what it printed; a failure holds what it complained about.
 ///
 /// The input is complete before the program starts: whenever this process is killed, no half of a script is carried out.
-pub(crate) fn run(program: &str, args: &[&str], input: &str) -> Result<String, ExecError> {
+pub fn run(program: &str, args: &[&str], input: &str) -> Result<String, ExecError> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the rules of iptables and nft are written by their own programs"
+        reason = "the daemons' rules are written by the programs of iptables and nftables"
     )]
     let mut command = Command::new(program);
     let output = file_of(input).and_then(|file| command.args(args).stdin(file).output());
