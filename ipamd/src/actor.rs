@@ -27,6 +27,7 @@ use crate::config;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::node_rules::NodeRulesStatus;
 use crate::source::{Needs, Report};
 
 mod answer;
@@ -60,6 +61,8 @@ pub struct Actor {
     networks: Arc<Networks>,
     source: SourceState,
     history: History,
+    /// How the node's rules are; none: none are asked for.
+    node_rules: Option<NodeRulesStatus>,
     /// Why the last write failed, while it is not made good.
     trouble: Option<String>,
     ends: Ends,
@@ -74,6 +77,8 @@ pub struct Ends {
     pub needs: watch::Sender<Needs>,
     /// Whether an ADD can be served now.
     pub readiness: watch::Sender<Readiness>,
+    /// The networks of the last good inventory; none until there is one.
+    pub networks: watch::Sender<Option<Arc<Networks>>>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }
@@ -88,6 +93,7 @@ impl Actor {
             networks: Arc::default(),
             source: SourceState::default(),
             history: History::default(),
+            node_rules: None,
             trouble: None,
             ends,
         };
@@ -144,6 +150,7 @@ impl Actor {
                     self.resupply(now, &mut events);
                 }
                 Command::SourceChanged(kind) => self.source.begin(kind),
+                Command::NodeRules(status) => self.note_node_rules(status),
                 Command::Look(look) => looks.push(look),
             }
         }
@@ -226,6 +233,15 @@ impl Actor {
                 break;
             }
         }
+    }
+
+    fn note_node_rules(&mut self, status: Option<NodeRulesStatus>) {
+        match status.as_ref().map(|status| status.error.as_ref()) {
+            Some(Some(error)) => self.history.note(format!("node rules: {error}")),
+            Some(None) => self.history.note("the node's rules are in force".to_owned()),
+            None => {}
+        }
+        self.node_rules = status;
     }
 
     /// Tells the rest of the daemon what has changed.

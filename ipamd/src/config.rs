@@ -14,13 +14,17 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod node;
 mod source;
 
 pub use fields::Problem;
+pub use node::{Blocked, NodeRules, Snat};
 pub use source::{Addresses, Poll, Source};
 
 use document::Node;
 use fields::Fields;
+
+use crate::ranges::Ranges;
 
 /// What the daemon does, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct Config {
     pub pool: Pool,
     /// `conflist`: the file that tells the container runtime that the node's network is ready; none: none is written.
     pub conflist: Option<Conflist>,
+    /// `nodeRules`: what is kept on the node for all pods.
+    pub node_rules: NodeRules,
+    /// `ranges`: what must stay apart from the pods' addresses.
+    pub ranges: Ranges,
 }
 
 /// Where clients are answered.
@@ -161,8 +169,10 @@ impl Config {
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
         let conflist = Conflist::decode(&mut fields, problems);
+        let node_rules = NodeRules::decode(&mut fields, source.as_ref(), problems);
+        let ranges = Ranges::decode(&mut fields, source.as_ref(), problems);
         fields.finish(problems);
-        Some(Self { state, listen, metrics, source: source?, pool, conflist })
+        Some(Self { state, listen, metrics, source: source?, pool, conflist, node_rules, ranges })
     }
 }
 

@@ -23,10 +23,12 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, NodeRules, Source};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::metrics::Metrics;
+use crate::node_rules;
+use crate::ranges::{self, RangeError};
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -38,6 +40,9 @@ pub enum DaemonError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Ranges that share addresses.
+    #[error("the configuration does not fit this node")]
+    Ranges(#[from] RangeError),
     /// The state directory.
     #[error(transparent)]
     State(#[from] StoreError),
@@ -65,6 +70,7 @@ struct SourceEnds {
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
+    fits_node(&config)?;
     let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
     let Some((pool, store)) = recovery::wait_for_state(&config, &mut signals).await? else { return Ok(()) };
     if !pool.can_assign() {
@@ -77,7 +83,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let ends = Ends { reports: heard, needs, readiness, metrics: Arc::clone(&metrics) };
+    let (networks, networks_seen) = watch::channel(None);
+    let ends = Ends { reports: heard, needs, readiness, networks, metrics: Arc::clone(&metrics) };
     let (actor, inbox) = Handle::channel();
     let acting = tokio::spawn(Actor::new(pool, store, config.pool, ends).run(inbox));
 
@@ -96,10 +103,12 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop.clone()));
+    let (rules, rules_seen) = watch::channel(config.node_rules.clone());
+    tokio::spawn(node_rules::keep(rules_seen, networks_seen, actor.clone(), Arc::clone(&metrics), stop));
 
     actor.source_changed(config.source.kind()).await.ok();
-    let running = source::start(&config.source, reports.clone(), needs_seen.clone());
+    let running = source::start(&config.source, &config.ranges, reports.clone(), needs_seen.clone());
     let mut life = Life {
         path: path.to_owned(),
         config,
@@ -108,6 +117,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         source: SourceEnds { reports, needs: needs_seen, running },
         allow,
         conflist: conflist_config,
+        node_rules: rules,
     };
     life.follow(&mut signals).await;
     tracing::info!("ending");
@@ -115,6 +125,17 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     stopper.stop().await;
     acting.await.ok();
     Ok(())
+}
+
+/// Whether what the configuration says of addresses is possible on this node. What other sources say is seen when they
+/// have said it.
+fn fits_node(config: &Config) -> Result<(), RangeError> {
+    let node = ranges::of_node();
+    config.ranges.check_node(&node)?;
+    match &config.source {
+        Source::Static(inventory) => config.ranges.check_pods(inventory, &node),
+        _ => Ok(()),
+    }
 }
 
 /// As long as the daemon cannot serve, nothing may say that it can.
@@ -171,6 +192,7 @@ struct Life {
     source: SourceEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
+    node_rules: watch::Sender<NodeRules>,
 }
 
 impl Life {
@@ -197,7 +219,8 @@ impl Life {
 
     /// Reads the configuration again. One that is wrong is refused as a whole.
     async fn reload(&mut self, is_asked: bool) {
-        let config = match Config::read(&self.path) {
+        let read = Config::read(&self.path).map_err(DaemonError::from);
+        let config = match read.and_then(|config| Ok(fits_node(&config).map(|()| config)?)) {
             Ok(config) => config,
             Err(error) => {
                 self.metrics.config_errors.inc();
@@ -212,7 +235,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, source, pool, conflist, node_rules, ranges } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -221,14 +244,17 @@ impl Life {
         if *pool != before.pool {
             self.actor.configure(*pool).await.ok();
         }
-        if *source != before.source {
+        if *source != before.source || *ranges != before.ranges {
             self.source.running.abort();
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, reports, needs);
+            self.source.running = source::start(source, ranges, reports, needs);
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());
+        }
+        if *node_rules != before.node_rules {
+            self.node_rules.send_replace(node_rules.clone());
         }
         tracing::info!(source = source.kind(), "the configuration is in force");
     }

@@ -18,6 +18,8 @@ pub struct Inventory {
     pub networks: Vec<Network>,
     /// What the network says of its own growth, where it can grow.
     pub scaler: Option<Scaler>,
+    /// Whether the addresses are those of an overlay, and not of the VNet that the node is in.
+    pub is_overlay: bool,
 }
 
 /// The node as the network sees it. On the wire: `HostPrimaryIPInfo`.

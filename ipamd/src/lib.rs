@@ -23,6 +23,8 @@ pub mod intents;
 pub mod inventory;
 pub mod metrics;
 pub mod networks;
+pub mod node_rules;
+pub mod ranges;
 pub mod rebuild;
 pub mod server;
 pub mod source;

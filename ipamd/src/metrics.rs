@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -30,6 +31,12 @@ pub struct Metrics {
     pub intents: Counter,
     /// Configurations that were refused.
     pub config_errors: Counter,
+    /// Tables of node rules that others had changed.
+    pub node_rules_repairs: Counter,
+    /// Node rules that could not be looked at or written.
+    pub node_rules_errors: Counter,
+    /// 1 while the node's rules are as they have to be.
+    pub node_rules_in_force: Gauge,
     /// From a request's arrival to its answer, by path, method and return code. Seconds.
     pub requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     /// From an assignment's request to its answer. Seconds.
@@ -75,6 +82,9 @@ impl Metrics {
             journal_errors: Counter::default(),
             intents: Counter::default(),
             config_errors: Counter::default(),
+            node_rules_repairs: Counter::default(),
+            node_rules_errors: Counter::default(),
+            node_rules_in_force: Gauge::default(),
             requests: Family::new_with_constructor(buckets),
             latency: buckets(),
             figures: Arc::clone(&figures),
@@ -102,10 +112,25 @@ impl Metrics {
             ("source_errors", "Questions to the source that got no usable answer", &metrics.source_errors),
             ("journal_errors", "Writes of the journal that failed", &metrics.journal_errors),
             ("intents_applied", "Releases that were left while the daemon was away", &metrics.intents),
+            (
+                "node_rules_repairs",
+                "Node rules put back that others had changed",
+                &metrics.node_rules_repairs,
+            ),
+            (
+                "node_rules_errors",
+                "Failed looks at the node rules, and changes of them",
+                &metrics.node_rules_errors,
+            ),
             ("config_errors", "Configurations that were refused", &metrics.config_errors),
         ] {
             own.register(name, help, counter.clone());
         }
+        own.register(
+            "node_rules_in_force",
+            "1 while the table inet podnet-node is as it has to be; 0 as well where no rules are asked for",
+            metrics.node_rules_in_force.clone(),
+        );
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)
     }

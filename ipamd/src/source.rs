@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::inventory::{Inventory, InventoryError};
+use crate::ranges::{self, RangeError, Ranges};
 
 mod feed;
 mod fetch;
@@ -82,6 +83,9 @@ pub enum SourceError {
         /// What is wrong, in words.
         says: String,
     },
+    /// Its addresses are somebody else's, too.
+    #[error("the source's addresses are refused")]
+    Ranges(#[source] RangeError),
     /// It says what cannot be.
     #[error("{origin} is refused")]
     Inventory {
@@ -95,39 +99,52 @@ pub enum SourceError {
 /// What a source reports.
 pub type Report = Result<Inventory, SourceError>;
 
-/// Starts the configured source. It ends when nobody listens any more.
+/// Starts the configured source, whose addresses must stay clear of `ranges`. It ends when nobody listens any more.
 pub fn start(
     config: &config::Source,
+    ranges: &Ranges,
     reports: mpsc::Sender<Report>,
     needs: watch::Receiver<Needs>,
 ) -> JoinHandle<()> {
+    let to = Audience { reports, needs, ranges: ranges.clone() };
     match config.clone() {
-        config::Source::Static(inventory) => tokio::spawn(run(Fixed(Some(inventory)), reports, needs)),
+        config::Source::Static(inventory) => tokio::spawn(run(Fixed(Some(inventory)), to)),
         config::Source::Wireserver(poll) => {
-            tokio::spawn(run(poll::Polled::new(poll, &[], wireserver::parse), reports, needs))
+            tokio::spawn(run(poll::Polled::new(poll, &[], wireserver::parse), to))
         }
         config::Source::Imds(poll) => {
             let source = poll::Polled::new(poll, &[("Metadata", "true")], imds::parse);
-            tokio::spawn(run(source, reports, needs))
+            tokio::spawn(run(source, to))
         }
         config::Source::PodCidr(addresses) => {
             let feed = feed::File::new(addresses.file);
-            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs))
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), to))
         }
         config::Source::NodeNetworkConfig { file } => {
             let feed = feed::File::new(file);
-            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs))
+            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), to))
         }
     }
 }
 
-async fn run(mut source: impl Source, reports: mpsc::Sender<Report>, mut needs: watch::Receiver<Needs>) {
+/// Who hears a source, and what it must not say.
+struct Audience {
+    reports: mpsc::Sender<Report>,
+    needs: watch::Receiver<Needs>,
+    ranges: Ranges,
+}
+
+async fn run(mut source: impl Source, mut to: Audience) {
     loop {
         let report = tokio::select! {
-            report = source.next(&mut needs) => report,
-            () = reports.closed() => return,
+            report = source.next(&mut to.needs) => report,
+            () = to.reports.closed() => return,
         };
-        if reports.send(report).await.is_err() {
+        let report = report.and_then(|inventory| {
+            let clear = to.ranges.check_pods(&inventory, &ranges::of_node());
+            clear.map(|()| inventory).map_err(SourceError::Ranges)
+        });
+        if to.reports.send(report).await.is_err() {
             return;
         }
     }

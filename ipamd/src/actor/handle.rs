@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Actor;
 use crate::config;
 use crate::networks::Networks;
+use crate::node_rules::NodeRulesStatus;
 
 /// Requests that may wait; more wait in their own connections.
 const QUEUE: usize = 1024;
@@ -32,6 +33,8 @@ pub enum Command {
     Configure(config::Pool),
     /// Another source is in force, of this kind.
     SourceChanged(&'static str),
+    /// How the rules are that are kept on the node; none: none are asked for.
+    NodeRules(Option<NodeRulesStatus>),
     /// A look at everything.
     Look(Box<dyn FnOnce(&Actor) + Send>),
 }
@@ -103,6 +106,11 @@ impl Handle {
         self.tell(Command::SourceChanged(kind)).await
     }
 
+    /// Says how the node's rules are.
+    pub async fn node_rules(&self, status: Option<NodeRulesStatus>) -> Result<(), Unavailable> {
+        self.tell(Command::NodeRules(status)).await
+    }
+
     async fn tell(&self, command: Command) -> Result<(), Unavailable> {
         self.0.send(command).await.ok().ok_or(Unavailable::Ending)
     }
@@ -121,6 +129,7 @@ impl std::fmt::Debug for Command {
             Self::Release { .. } => "Release",
             Self::Configure(_) => "Configure",
             Self::SourceChanged(_) => "SourceChanged",
+            Self::NodeRules(_) => "NodeRules",
             Self::Look(_) => "Look",
         })
     }

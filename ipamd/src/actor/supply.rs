@@ -112,6 +112,7 @@ impl Actor {
             self.pool.set_requested(requested, events);
         }
         self.networks = Arc::new(Networks::of(&inventory));
+        self.ends.networks.send_replace(Some(Arc::clone(&self.networks)));
         self.source.inventory = Some(inventory);
         if change.added + change.withdrawn + change.programmed > 0 {
             tracing::info!(

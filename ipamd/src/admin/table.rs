@@ -26,7 +26,11 @@ fn state(status: &Status) -> String {
     let error =
         source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
     let subnets = source.subnets.join(", ");
-    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}", source.kind)
+    let rules = status.node_rules.as_ref().map_or(String::new(), |rules| match &rules.error {
+        Some(error) => format!("node rules: {}\n", visible(error)),
+        None => "node rules: in force\n".to_owned(),
+    });
+    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}{rules}", source.kind)
 }
 
 fn family(family: &FamilyStatus) -> [String; 7] {

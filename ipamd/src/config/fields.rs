@@ -139,6 +139,13 @@ pub(super) fn absolute_path(node: &Node) -> Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err(format!("{} is no absolute path", path.display())) }
 }
 
+pub(super) fn boolean(node: &Node) -> Result<bool, String> {
+    match node.value {
+        Value::Bool(value) => Ok(value),
+        ref other => Err(format!("{other} is neither true nor false")),
+    }
+}
+
 pub(super) fn whole(node: &Node) -> Result<u32, String> {
     match node.value {
         Value::Whole(number) => u32::try_from(number).ok().ok_or_else(|| format!("{number} is out of range")),

@@ -63,6 +63,15 @@ impl Source {
         }
     }
 
+    /// Whether it cannot say the node's own address, now or later.
+    pub(super) fn lacks_node_address(&self) -> bool {
+        match self {
+            Self::Static(inventory) => inventory.host.address.is_none(),
+            Self::PodCidr(addresses) => addresses.node.is_none(),
+            Self::Wireserver(_) | Self::Imds(_) | Self::NodeNetworkConfig { .. } => false,
+        }
+    }
+
     pub(super) fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
         let Some(node) = parent.node("source") else {
             let says = "is missing: it says where the node's addresses come from".to_owned();
@@ -172,6 +181,7 @@ fn decode_static(fields: &mut Fields, problems: &mut Vec<Problem>) -> Inventory 
         }
     }
     let node = fields.take("nodeIP", fields::address, problems);
+    let is_overlay = fields.take("overlay", fields::boolean, problems).unwrap_or_default();
     let mut blocks = fields.take_list("ranges", fields::network, problems);
     let single = |node: &Node| fields::address(node).map(inventory::single);
     blocks.extend(fields.take_list("addresses", single, problems));
@@ -190,7 +200,7 @@ fn decode_static(fields: &mut Fields, problems: &mut Vec<Problem>) -> Inventory 
             family.blocks.push(block);
         }
     }
-    check(families, node, fields, problems)
+    Inventory { is_overlay, ..check(families, node, fields, problems) }
 }
 
 fn take_placed(

@@ -122,6 +122,62 @@ fn thresholds_must_leave_room() {
     assert!(problems(&text)[0].contains("at least 200 is needed"));
 }
 
+#[test]
+fn what_is_kept_on_the_node_is_asked_for_by_name() {
+    assert_eq!(Config::parse(LEAST).unwrap().node_rules, NodeRules::default());
+    let text = "
+source: {kind: static, subnet: 10.224.0.0/16, nodeIP: 10.224.0.4, ranges: [10.224.1.0/24]}
+nodeRules: {snat: [azureDNS, imds, imds], block: [wireserver], subnetRoute: true}
+";
+    let expected = NodeRules {
+        snat: vec![Snat::Imds, Snat::AzureDns],
+        block: vec![Blocked::Wireserver],
+        subnet_route: true,
+    };
+    assert_eq!(Config::parse(text).unwrap().node_rules, expected);
+    let text = format!("{LEAST}nodeRules:\n  snat: [imds, dns]\n  block: [azureDNS]\n  subnetRoute: 1\n");
+    assert_eq!(
+        problems(&text),
+        [
+            "line 3: nodeRules.snat[1]: there is no service \"dns\", only imds and azureDNS",
+            "line 3: nodeRules.snat: needs the node's own address, and source.nodeIP names none",
+            "line 4: nodeRules.block[0]: there is no service \"azureDNS\", only wireserver and imds",
+            "line 5: nodeRules.subnetRoute: 1 is neither true nor false",
+        ]
+    );
+}
+
+#[test]
+fn ranges_that_overlap_are_named_both() {
+    let with = |ranges: &str| format!("{LEAST}ranges: {ranges}\n");
+    let config =
+        Config::parse(&with("{service: [10.0.0.0/16, 'fd00::/108'], vnet: [10.224.0.0/12]}")).unwrap();
+    assert_eq!((config.ranges.service.len(), config.ranges.vnet.len()), (2, 1));
+    for (ranges, expected) in [
+        ("{service: [10.224.0.0/24]}", "pod range 10.224.0.0/16 overlaps service range 10.224.0.0/24"),
+        (
+            "{service: [10.0.0.0/8], vnet: [10.224.0.0/12]}",
+            "service range 10.0.0.0/8 overlaps VNet range 10.224.0.0/12",
+        ),
+        ("{vnet: [10.224.4.0/24]}", "pod range 10.224.0.0/16 overlaps VNet range 10.224.4.0/24"),
+    ] {
+        assert_eq!(problems(&with(ranges)), [format!("line 2: ranges: {expected}")], "{ranges}");
+    }
+    let overlay = "source: {kind: static, subnet: 10.224.0.0/16, overlay: true, ranges: [10.224.1.0/24]}
+ranges: {vnet: [10.224.0.0/12]}";
+    assert_eq!(
+        problems(overlay),
+        ["line 2: ranges: pod range 10.224.0.0/16 overlaps VNet range 10.224.0.0/12"]
+    );
+    assert_eq!(
+        problems(&with("{service: [10.0.0.1/16], pods: []}")),
+        [
+            "line 2: ranges.service[0]: 10.0.0.1/16 has host bits set: the network is 10.0.0.0/16",
+            "line 2: ranges.pods: unknown; known here: service, vnet"
+        ]
+    );
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_with_its_problems(text in "[ -~\n\t]{0,200}|(source|pool|listen|kind|static|: |\n|- |\\{|\\}|,|10\\.1\\.0\\.0/16){0,30}") {

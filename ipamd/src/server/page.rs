@@ -73,6 +73,7 @@ fn write_page(page: &mut String, status: &Status) -> fmt::Result {
         write_family(page, family)?;
     }
     write_source(page, status)?;
+    write_node_rules(page, status)?;
     write!(
         page,
         "<h2>Pods</h2><table id=\"pods\"><thead><tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th>\
@@ -144,6 +145,16 @@ fn write_source(page: &mut String, status: &Status) -> fmt::Result {
     }
     match &source.error {
         Some(error) => write!(page, "<p class=\"not-ready\">{}</p>", Escaped(error)),
+        None => Ok(()),
+    }
+}
+
+fn write_node_rules(page: &mut String, status: &Status) -> fmt::Result {
+    match status.node_rules.as_ref().map(|rules| &rules.error) {
+        Some(Some(error)) => {
+            write!(page, "<h2>Node rules</h2><p class=\"not-ready\">{}</p>", Escaped(error))
+        }
+        Some(None) => write!(page, "<h2>Node rules</h2><p>in force</p>"),
         None => Ok(()),
     }
 }

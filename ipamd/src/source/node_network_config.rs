@@ -104,6 +104,8 @@ struct Container {
     id: String,
     #[serde(default)]
     assignment_mode: String,
+    #[serde(rename = "type", default)]
+    kind: String,
     #[serde(rename = "primaryIP", default)]
     primary: String,
     #[serde(rename = "primaryIPV6", default)]
@@ -145,6 +147,7 @@ fn parse(text: &str) -> Result<Inventory, String> {
     let mut is_dynamic = false;
     for container in network_containers {
         is_dynamic |= container.assignment_mode != "static";
+        inventory.is_overlay |= container.kind == "overlay";
         let node = Some(container.node.as_str()).filter(|node| !node.is_empty());
         if let Some(node) = node {
             let address = node.parse().ok().ok_or_else(|| format!("nodeIP {node:?} is no address"))?;

@@ -59,7 +59,8 @@ fn parse(text: &str) -> Result<Inventory, String> {
     if ranges.is_empty() {
         return Err("it has neither podCIDRs nor podCIDR: the node has no range yet".to_owned());
     }
-    Ok(Inventory { networks: ranges.into_iter().map(network).collect(), ..Inventory::default() })
+    let networks = ranges.into_iter().map(network).collect();
+    Ok(Inventory { networks, is_overlay: true, ..Inventory::default() })
 }
 
 fn network(range: IpNet) -> Network {

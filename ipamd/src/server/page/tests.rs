@@ -1,5 +1,6 @@
 use super::*;
 use crate::actor::view::{EventStatus, PodStatus, SourceStatus};
+use crate::node_rules::NodeRulesStatus;
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -31,6 +32,7 @@ fn status() -> Status {
             subnets: vec![HOSTILE.to_owned()],
         },
         pool: vec![family],
+        node_rules: Some(NodeRulesStatus { in_force: false, error: Some(HOSTILE.to_owned()) }),
         cool_downs_skipped: 0,
         pods: vec![pod],
         events: vec![EventStatus { at: HOSTILE.to_owned(), event: HOSTILE.to_owned() }],
@@ -44,7 +46,7 @@ fn nothing_from_outside_becomes_markup() {
     assert!(!page.contains("'x'"), "{page}");
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;").count(),
-        8,
+        9,
         "{page}"
     );
 }
