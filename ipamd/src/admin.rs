@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::actor::view::{PodStatus, Status};
 use crate::config::{Config, ConfigError};
+use crate::node_rules::{self, NodeRulesError};
 use crate::server::STATUS;
 
 mod table;
@@ -31,6 +32,9 @@ pub enum AdminError {
     /// Nobody of that name holds anything.
     #[error("{0} holds no address")]
     Nobody(Whose),
+    /// What the daemon keeps on the node cannot be removed.
+    #[error(transparent)]
+    NodeRules(#[from] NodeRulesError),
     /// The answer cannot be printed.
     #[error("the daemon's answer cannot be printed")]
     Print(#[source] serde_json::Error),
@@ -109,6 +113,12 @@ pub fn release(socket: &Path, whose: &Whose) -> Result<String, AdminError> {
         said.extend([&*addresses.join(" "), ": released by ", &pod.namespace, "/", &pod.pod, "\n"]);
     }
     Ok(said)
+}
+
+/// Removes what the daemon keeps on the node for all pods, and says what that was.
+pub fn cleanup() -> Result<String, AdminError> {
+    let said = if node_rules::remove()? { "removed table inet podnet-node\n" } else { "nothing to remove\n" };
+    Ok(said.to_owned())
 }
 
 impl Whose {

@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump`.
+//! `podnet-ipamd serve | check-config | status | release | dump | cleanup`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -52,6 +52,8 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Remove what the daemon keeps on the node for all pods: the table `inet podnet-node`. For a daemon that has ended.
+    Cleanup(Configured),
 }
 
 #[derive(Args)]
@@ -123,6 +125,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::CheckConfig(Configured { config }) => admin::check_config(&config)?,
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
+        Verb::Cleanup(Configured { config: _ }) => admin::cleanup()?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)

@@ -5,6 +5,7 @@
 mod bad_input;
 mod guarded;
 mod lists;
+mod node_rules;
 mod state;
 mod traffic;
 
@@ -30,8 +31,14 @@ pub(crate) fn cases() -> Vec<Case> {
             .into_iter()
             .map(move |(name, body)| case(&format!("{}::{name}", family.word()), move || body(family)))
     });
+    // What the services of Azure have an address of: IPv4 alone.
+    let of_services = [Family::V4, Family::Dual].into_iter().flat_map(|family| {
+        let test =
+            move |&(name, body): &Test| case(&format!("{}::{name}", family.word()), move || body(family));
+        node_rules::TESTS.iter().map(test)
+    });
     let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
-    of_families.chain(of_lists).collect()
+    of_families.chain(of_services).chain(of_lists).collect()
 }
 
 /// A test's name and body.
