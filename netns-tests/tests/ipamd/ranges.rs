@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// The node's link.
 fn eth0(address: &str) -> Outcome {
-    Place::Node.ip(&["link", "add", "eth0", "type", "dummy"])?;
+    Place::Node.ip(&["link", "add", "eth0", "type", "bridge"])?;
     Place::Node.ip(&["addr", "add", address, "dev", "eth0"])?;
     Place::Node.ip(&["link", "set", "eth0", "up"]).map(drop)
 }
