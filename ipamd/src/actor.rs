@@ -27,8 +27,8 @@ use crate::config;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
-use crate::node_rules::NodeRulesStatus;
 use crate::source::{Needs, Report};
+use crate::upkeep::{Kept, Upkeep};
 
 mod answer;
 mod figures;
@@ -62,7 +62,9 @@ pub struct Actor {
     source: SourceState,
     history: History,
     /// How the node's rules are; none: none are asked for.
-    node_rules: Option<NodeRulesStatus>,
+    node_rules: Option<Upkeep>,
+    /// How the routes to the pods' subnets are; none: none are asked for.
+    subnet_routes: Option<Upkeep>,
     /// Why the last write failed, while it is not made good.
     trouble: Option<String>,
     ends: Ends,
@@ -94,6 +96,7 @@ impl Actor {
             source: SourceState::default(),
             history: History::default(),
             node_rules: None,
+            subnet_routes: None,
             trouble: None,
             ends,
         };
@@ -150,7 +153,7 @@ impl Actor {
                     self.resupply(now, &mut events);
                 }
                 Command::SourceChanged(kind) => self.source.begin(kind),
-                Command::NodeRules(status) => self.note_node_rules(status),
+                Command::Upkeep(kept, status) => self.note_upkeep(kept, status),
                 Command::Look(look) => looks.push(look),
             }
         }
@@ -235,13 +238,15 @@ impl Actor {
         }
     }
 
-    fn note_node_rules(&mut self, status: Option<NodeRulesStatus>) {
-        match status.as_ref().map(|status| status.error.as_ref()) {
-            Some(Some(error)) => self.history.note(format!("node rules: {error}")),
-            Some(None) => self.history.note("the node's rules are in force".to_owned()),
-            None => {}
+    fn note_upkeep(&mut self, kept: Kept, status: Option<Upkeep>) {
+        if let Some(status) = &status {
+            let how = status.error.as_deref().unwrap_or("in force");
+            self.history.note(format!("{kept}: {how}"));
         }
-        self.node_rules = status;
+        match kept {
+            Kept::Rules => self.node_rules = status,
+            Kept::Routes => self.subnet_routes = status,
+        }
     }
 
     /// Tells the rest of the daemon what has changed.

@@ -14,6 +14,7 @@ use crate::actor::view::{PodStatus, Status};
 use crate::config::{Config, ConfigError};
 use crate::node_rules::{self, NodeRulesError};
 use crate::server::STATUS;
+use crate::subnet_route::{self, SubnetRouteError};
 
 mod table;
 
@@ -35,6 +36,9 @@ pub enum AdminError {
     /// What the daemon keeps on the node cannot be removed.
     #[error(transparent)]
     NodeRules(#[from] NodeRulesError),
+    /// Nor can its routes.
+    #[error(transparent)]
+    SubnetRoute(#[from] SubnetRouteError),
     /// The answer cannot be printed.
     #[error("the daemon's answer cannot be printed")]
     Print(#[source] serde_json::Error),
@@ -116,9 +120,18 @@ pub fn release(socket: &Path, whose: &Whose) -> Result<String, AdminError> {
 }
 
 /// Removes what the daemon keeps on the node for all pods, and says what that was.
-pub fn cleanup() -> Result<String, AdminError> {
-    let said = if node_rules::remove()? { "removed table inet podnet-node\n" } else { "nothing to remove\n" };
-    Ok(said.to_owned())
+pub fn cleanup(path: &Path) -> Result<String, AdminError> {
+    let config = Config::read(path).map_err(AdminError::Config)?;
+    let routes = subnet_route::remove(&config.state)?;
+    let rules = node_rules::remove()?;
+    let mut said = Vec::new();
+    if rules {
+        said.push("removed table inet podnet-node\n".to_owned());
+    }
+    if routes > 0 {
+        said.push(format!("removed {routes} routes to the pods' subnets\n"));
+    }
+    Ok(if said.is_empty() { "nothing to remove\n".to_owned() } else { said.concat() })
 }
 
 impl Whose {

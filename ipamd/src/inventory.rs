@@ -33,6 +33,13 @@ pub struct Host {
     pub gateway: Option<IpAddr>,
 }
 
+impl Host {
+    /// The gateway of its subnet. As CNS does, the first address where none is known.
+    pub fn next_hop(&self) -> Option<IpAddr> {
+        self.gateway.or_else(|| self.subnet.and_then(first_host))
+    }
+}
+
 /// One subnet whose addresses pods may get. On the wire: a network container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {

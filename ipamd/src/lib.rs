@@ -28,3 +28,5 @@ pub mod ranges;
 pub mod rebuild;
 pub mod server;
 pub mod source;
+pub mod subnet_route;
+pub mod upkeep;

@@ -52,7 +52,7 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Remove what the daemon keeps on the node for all pods: the table `inet podnet-node`. For a daemon that has ended.
+    /// Remove what the daemon keeps on the node for all pods: the table `inet podnet-node`, routes to their subnets. For a daemon that has ended.
     Cleanup(Configured),
 }
 
@@ -125,7 +125,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::CheckConfig(Configured { config }) => admin::check_config(&config)?,
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
-        Verb::Cleanup(Configured { config: _ }) => admin::cleanup()?,
+        Verb::Cleanup(Configured { config }) => admin::cleanup(&config)?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use podnet_ipam_api::{HostIpInfo, INFRA_NIC, IpConfiguration, IpSubnet, PodIpInfo};
 use podnet_ipam_core::{Family, Grant, Offer};
 
-use crate::inventory::{Host, Inventory, Network, first_host, without};
+use crate::inventory::{Host, Inventory, Network, without};
 
 /// The networks of the last good inventory, for look-ups.
 #[derive(Debug, Clone, Default)]
@@ -66,11 +66,9 @@ impl Networks {
         }
     }
 
-    /// As CNS does, the gateway is the first address of the subnet where none is known.
     fn host_info(&self) -> HostIpInfo {
-        let gateway = self.host.gateway.or_else(|| self.host.subnet.and_then(first_host));
         HostIpInfo {
-            gateway: gateway.map(text).unwrap_or_default(),
+            gateway: self.host.next_hop().map(text).unwrap_or_default(),
             primary_ip: self.host.address.map(text).unwrap_or_default(),
             subnet: self.host.subnet.map(|subnet| subnet.to_string()).unwrap_or_default(),
         }

@@ -20,15 +20,3 @@ mod table;
 pub use keeper::keep;
 pub use nft::{NodeRulesError, remove};
 pub use table::{NoNodeAddress, Table};
-
-use serde::{Deserialize, Serialize};
-
-/// How the rules are, where any are asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeRulesStatus {
-    /// Whether they are as they have to be.
-    pub in_force: bool,
-    /// Why they are not.
-    pub error: Option<String>,
-}

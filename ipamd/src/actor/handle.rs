@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Actor;
 use crate::config;
 use crate::networks::Networks;
-use crate::node_rules::NodeRulesStatus;
+use crate::upkeep::{Kept, Upkeep};
 
 /// Requests that may wait; more wait in their own connections.
 const QUEUE: usize = 1024;
@@ -33,8 +33,8 @@ pub enum Command {
     Configure(config::Pool),
     /// Another source is in force, of this kind.
     SourceChanged(&'static str),
-    /// How the rules are that are kept on the node; none: none are asked for.
-    NodeRules(Option<NodeRulesStatus>),
+    /// How something is that is kept on the node for all pods; none: it is not asked for.
+    Upkeep(Kept, Option<Upkeep>),
     /// A look at everything.
     Look(Box<dyn FnOnce(&Actor) + Send>),
 }
@@ -106,9 +106,9 @@ impl Handle {
         self.tell(Command::SourceChanged(kind)).await
     }
 
-    /// Says how the node's rules are.
-    pub async fn node_rules(&self, status: Option<NodeRulesStatus>) -> Result<(), Unavailable> {
-        self.tell(Command::NodeRules(status)).await
+    /// Says how something is that is kept on the node for all pods.
+    pub async fn upkeep(&self, kept: Kept, status: Option<Upkeep>) -> Result<(), Unavailable> {
+        self.tell(Command::Upkeep(kept, status)).await
     }
 
     async fn tell(&self, command: Command) -> Result<(), Unavailable> {
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Command {
             Self::Release { .. } => "Release",
             Self::Configure(_) => "Configure",
             Self::SourceChanged(_) => "SourceChanged",
-            Self::NodeRules(_) => "NodeRules",
+            Self::Upkeep(..) => "Upkeep",
             Self::Look(_) => "Look",
         })
     }

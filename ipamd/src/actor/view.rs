@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
-use crate::node_rules::NodeRulesStatus;
+use crate::upkeep::{Kept, Upkeep};
 
 /// All that an operator asks first: `GET /debug/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,10 @@ pub struct Status {
     pub pool: Vec<FamilyStatus>,
     /// How the rules are that are kept on the node; none: none are asked for.
     #[serde(default)]
-    pub node_rules: Option<NodeRulesStatus>,
+    pub node_rules: Option<Upkeep>,
+    /// How the routes to the pods' subnets are; none: none are asked for.
+    #[serde(default)]
+    pub subnet_routes: Option<Upkeep>,
     /// How often an address was assigned before its cool-down ended.
     pub cool_downs_skipped: u64,
     /// Who has what, by name.
@@ -99,6 +102,14 @@ pub struct EventStatus {
     pub event: String,
 }
 
+impl Status {
+    /// How everything is that is kept on the node and asked for.
+    pub fn upkeep(&self) -> impl Iterator<Item = (Kept, &Upkeep)> {
+        let all = [(Kept::Rules, &self.node_rules), (Kept::Routes, &self.subnet_routes)];
+        all.into_iter().filter_map(|(kept, status)| Some((kept, status.as_ref()?)))
+    }
+}
+
 impl Actor {
     /// The status of this moment.
     pub fn status(&self) -> Status {
@@ -124,6 +135,7 @@ impl Actor {
             },
             pool: self.families(),
             node_rules: self.node_rules.clone(),
+            subnet_routes: self.subnet_routes.clone(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,
             events: events.collect(),

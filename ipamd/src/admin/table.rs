@@ -26,11 +26,11 @@ fn state(status: &Status) -> String {
     let error =
         source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
     let subnets = source.subnets.join(", ");
-    let rules = status.node_rules.as_ref().map_or(String::new(), |rules| match &rules.error {
-        Some(error) => format!("node rules: {}\n", visible(error)),
-        None => "node rules: in force\n".to_owned(),
-    });
-    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}{rules}", source.kind)
+    let upkeep = status
+        .upkeep()
+        .map(|(kept, how)| format!("{kept}: {}\n", visible(how.error.as_deref().unwrap_or("in force"))));
+    let upkeep = upkeep.collect::<Vec<_>>().concat();
+    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}{upkeep}", source.kind)
 }
 
 fn family(family: &FamilyStatus) -> [String; 7] {

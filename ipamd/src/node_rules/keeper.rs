@@ -22,11 +22,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use super::table::{NAME, TABLE};
-use super::{NodeRulesError, NodeRulesStatus, Table, nft};
+use super::{NodeRulesError, Table, nft};
 use crate::actor::Handle;
 use crate::config::NodeRules;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::upkeep::{Kept, Upkeep};
 
 /// A look without any cause: notifications may be lost, or not to be had.
 const FULL_CHECK: Duration = Duration::from_mins(1);
@@ -85,7 +86,7 @@ struct Next {
 
 struct Keeper {
     damper: Damper,
-    status: Option<NodeRulesStatus>,
+    status: Option<Upkeep>,
     actor: Handle,
     metrics: Arc<Metrics>,
 }
@@ -109,7 +110,7 @@ impl Keeper {
                 (Next { look: Some(RETRY), is_damped: false }, Some(Chain(&error).to_string()))
             }
         };
-        self.tell(Some(NodeRulesStatus { in_force: error.is_none(), error })).await;
+        self.tell(Some(Upkeep::of(error))).await;
         next
     }
 
@@ -146,7 +147,7 @@ impl Keeper {
     }
 
     /// Tells the operator, where something is different from before.
-    async fn tell(&mut self, status: Option<NodeRulesStatus>) {
+    async fn tell(&mut self, status: Option<Upkeep>) {
         if self.status == status {
             return;
         }
@@ -156,7 +157,7 @@ impl Keeper {
         let in_force = status.as_ref().is_some_and(|status| status.in_force);
         self.metrics.node_rules_in_force.set(in_force.into());
         self.status.clone_from(&status);
-        self.actor.node_rules(status).await.ok();
+        self.actor.upkeep(Kept::Rules, status).await.ok();
     }
 }
 

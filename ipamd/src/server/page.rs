@@ -73,7 +73,7 @@ fn write_page(page: &mut String, status: &Status) -> fmt::Result {
         write_family(page, family)?;
     }
     write_source(page, status)?;
-    write_node_rules(page, status)?;
+    write_upkeep(page, status)?;
     write!(
         page,
         "<h2>Pods</h2><table id=\"pods\"><thead><tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th>\
@@ -149,14 +149,15 @@ fn write_source(page: &mut String, status: &Status) -> fmt::Result {
     }
 }
 
-fn write_node_rules(page: &mut String, status: &Status) -> fmt::Result {
-    match status.node_rules.as_ref().map(|rules| &rules.error) {
-        Some(Some(error)) => {
-            write!(page, "<h2>Node rules</h2><p class=\"not-ready\">{}</p>", Escaped(error))
+fn write_upkeep(page: &mut String, status: &Status) -> fmt::Result {
+    for (kept, how) in status.upkeep() {
+        write!(page, "<h2>{}</h2>", Escaped(kept))?;
+        match &how.error {
+            Some(error) => write!(page, "<p class=\"not-ready\">{}</p>", Escaped(error))?,
+            None => write!(page, "<p>in force</p>")?,
         }
-        Some(None) => write!(page, "<h2>Node rules</h2><p>in force</p>"),
-        None => Ok(()),
     }
+    Ok(())
 }
 
 #[cfg(test)]

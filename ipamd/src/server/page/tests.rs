@@ -1,6 +1,6 @@
 use super::*;
 use crate::actor::view::{EventStatus, PodStatus, SourceStatus};
-use crate::node_rules::NodeRulesStatus;
+use crate::upkeep::Upkeep;
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -32,7 +32,8 @@ fn status() -> Status {
             subnets: vec![HOSTILE.to_owned()],
         },
         pool: vec![family],
-        node_rules: Some(NodeRulesStatus { in_force: false, error: Some(HOSTILE.to_owned()) }),
+        node_rules: Some(Upkeep::of(Some(HOSTILE.to_owned()))),
+        subnet_routes: Some(Upkeep::of(None)),
         cool_downs_skipped: 0,
         pods: vec![pod],
         events: vec![EventStatus { at: HOSTILE.to_owned(), event: HOSTILE.to_owned() }],
