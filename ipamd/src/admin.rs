@@ -13,7 +13,6 @@ use serde_json::Value;
 use crate::actor::view::{PodStatus, Status};
 use crate::config::{Config, ConfigError};
 use crate::node_rules::{self, NodeRulesError};
-use crate::server::STATUS;
 use crate::subnet_route::{self, SubnetRouteError};
 
 mod table;
@@ -87,7 +86,7 @@ fn client(socket: &Path) -> Client {
 
 /// The running daemon's status.
 pub fn status(socket: &Path, as_json: bool) -> Result<String, AdminError> {
-    let status: Status = client(socket).get(STATUS)?;
+    let status: Status = client(socket).get(path::DEBUG_STATUS)?;
     if as_json {
         return Ok(serde_json::to_string_pretty(&status).map_err(AdminError::Print)? + "\n");
     }
@@ -98,14 +97,14 @@ pub fn status(socket: &Path, as_json: bool) -> Result<String, AdminError> {
 pub fn dump(socket: &Path) -> Result<String, AdminError> {
     let client = client(socket);
     let mut everything: Value = client.get(path::DEBUG_REST_DATA)?;
-    everything["Status"] = client.get(STATUS)?;
+    everything["Status"] = client.get(path::DEBUG_STATUS)?;
     Ok(serde_json::to_string_pretty(&everything).map_err(AdminError::Print)? + "\n")
 }
 
 /// Frees what somebody holds.
 pub fn release(socket: &Path, whose: &Whose) -> Result<String, AdminError> {
     let client = client(socket);
-    let status: Status = client.get(STATUS)?;
+    let status: Status = client.get(path::DEBUG_STATUS)?;
     let held: Vec<&PodStatus> = status.pods.iter().filter(|pod| whose.is(pod)).collect();
     if held.is_empty() {
         return Err(AdminError::Nobody(whose.clone()));

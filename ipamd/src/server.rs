@@ -27,7 +27,6 @@ mod guard;
 mod listen;
 mod page;
 
-pub(crate) use debug::STATUS;
 pub use listen::{ListenError, Listeners, serve_metrics, serve_requests};
 
 /// What every handler needs.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+pub use podnet_ipam_api::debug::Upkeep;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,23 +11,6 @@ pub enum Kept {
     Rules,
     /// The routes to the pods' subnets.
     Routes,
-}
-
-/// How it is, where it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Upkeep {
-    /// Whether it is as it has to be.
-    pub in_force: bool,
-    /// Why it is not.
-    pub error: Option<String>,
-}
-
-impl Upkeep {
-    /// As it has to be, or not, and why.
-    pub fn of(error: Option<String>) -> Self {
-        Self { in_force: error.is_none(), error }
-    }
 }
 
 impl fmt::Display for Kept {

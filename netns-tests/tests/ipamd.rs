@@ -14,6 +14,7 @@ mod peers;
 mod ranges;
 mod readiness;
 mod sources;
+mod subnet_route;
 
 /// Far more than any of them takes on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -30,6 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         operator::TESTS,
         browser::TESTS,
         ranges::TESTS,
+        subnet_route::TESTS,
     ];
     let tests = suites.into_iter().flatten();
     tests

@@ -16,6 +16,8 @@ pub const DEBUG_ADDRESSES: &str = "/debug/ipaddresses";
 pub const DEBUG_POD_CONTEXT: &str = "/debug/podcontext";
 /// Everything in memory: `GET`.
 pub const DEBUG_REST_DATA: &str = "/debug/restdata";
+/// How the server is, as JSON: `GET`; of it [`crate::debug::Health`]. podnet-ipamd's own: a CNS has no such page.
+pub const DEBUG_STATUS: &str = "/debug/status";
 /// Whether the process lives: `GET`, status 200.
 pub const HEALTHZ: &str = "/healthz";
 /// Whether an ADD can be served now: `GET`, status 200, or 503 with the reason as text.

@@ -12,9 +12,6 @@ use serde::Serialize;
 use super::{Answered, Server};
 use crate::actor::{Actor, Unavailable};
 
-/// Our own page: everything an operator asks first, in JSON.
-pub(crate) const STATUS: &str = "/debug/status";
-
 /// All that an address can be.
 const STATES: [IpState; 5] = [
     IpState::PendingProgramming,
@@ -60,12 +57,12 @@ pub(super) async fn answer(server: &Server, path: &str, request: &Request<Bytes>
                 look.await.map(|data| RestDataReply { data, response: Response::default() }),
             )
         }
-        STATUS => match server.actor.look(Actor::status).await {
+        path::DEBUG_STATUS => match server.actor.look(Actor::status).await {
             Ok(status) => {
                 let answer = http::answer(StatusCode::OK, "application/json", encode(&status));
-                Answered { answer, url: STATUS, outcome: "Success" }
+                Answered { answer, url: path::DEBUG_STATUS, outcome: "Success" }
             }
-            Err(error) => Answered::unavailable(STATUS, &error),
+            Err(error) => Answered::unavailable(path::DEBUG_STATUS, &error),
         },
         _ => return None,
     })

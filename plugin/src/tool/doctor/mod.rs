@@ -11,6 +11,7 @@
 mod binaries;
 mod bridge_filter;
 mod conflists;
+mod daemon;
 mod exposure;
 mod features;
 mod finding;
@@ -50,7 +51,7 @@ pub(super) struct Options {
 /// A check: its name, for the case that it cannot look, and what it finds.
 type Check = (&'static str, fn(&Node) -> Result<Vec<Finding>, Error>);
 
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     ("conflist", |node| Ok(conflists::check(node))),
     ("binary", |node| Ok(binaries::check(node))),
     ("kernel", features::check),
@@ -61,6 +62,7 @@ const CHECKS: [Check; 14] = [
     ("rule-engines", rule_engines::check),
     ("subnet", subnets::check),
     ("range", ranges::check),
+    ("daemon", |node| Ok(daemon::check(node))),
     ("pod", pods::check),
     ("hairpin", hairpin::check),
     ("masquerading", |node| Ok(masquerading::check(node))),
