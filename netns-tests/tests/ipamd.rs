@@ -11,6 +11,7 @@ mod browser;
 mod memory;
 mod operator;
 mod peers;
+mod privileges;
 mod ranges;
 mod readiness;
 mod sources;
@@ -30,6 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         readiness::TESTS,
         operator::TESTS,
         browser::TESTS,
+        privileges::TESTS,
         ranges::TESTS,
         subnet_route::TESTS,
     ];

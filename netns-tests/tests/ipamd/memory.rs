@@ -22,7 +22,6 @@ pub(super) const TESTS: &[Test] = &[
     ("memory::what_cannot_be_read_is_set_aside", set_aside),
     ("memory::a_second_daemon_does_not_start", second),
     ("memory::releases_left_behind_are_applied", intents),
-    ("memory::it_needs_no_capability", no_capability),
 ];
 
 /// What each of these containers has.
@@ -234,36 +233,4 @@ fn intents() -> Outcome {
     wait::until(Duration::from_secs(10), "an intent is applied while the daemon runs", || {
         Ok((assigned()? == 1).then_some(()))
     })
-}
-
-fn no_capability() -> Outcome {
-    let folder = folder()?;
-    Ipamd::configure(&folder, &format!("listen: {{http: '127.0.0.1:10090'}}\n{STATIC}"))?;
-    let program = podnet_netns_tests::tools::ipamd()?.display().to_string();
-    let config = folder.join("ipamd.yaml").display().to_string();
-    let words = [
-        "--bounding-set",
-        "-all",
-        "--inh-caps",
-        "-all",
-        "--no-new-privs",
-        "--securebits",
-        "+noroot",
-        &program,
-        "serve",
-        "--config",
-        &config,
-    ];
-    let mut daemon = podnet_netns_tests::process::command("setpriv", words).spawn()?;
-    let answer = wait::until(Duration::from_secs(10), "it listens without a capability", || {
-        let path = "/network/requestipconfigs";
-        let asked = over_tcp("127.0.0.1:10090", "localhost", "POST", path, &body_for("a"));
-        Ok(asked.ok().filter(|answer| answer.status == 200))
-    });
-    let caps = fs::read_to_string(format!("/proc/{}/status", daemon.id()))?;
-    daemon.kill()?;
-    daemon.wait()?;
-    answer?.address()?;
-    ensure!(caps.contains("CapEff:\t0000000000000000"), "{caps}");
-    Ok(())
 }
