@@ -1,5 +1,6 @@
 //! The rules that the daemon keeps for all pods: Azure's metadata and DNS server see the node, whatever happens to the rules.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -14,14 +15,18 @@ use podnet_netns_tests::process::{command, run, tool};
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, probe, tools, wait};
 
+use serde_json::Value;
+
 use super::{Test, inside, network};
-use crate::daemon_addresses::{COUNT, FIRST, FOLDER, start_with};
+use crate::daemon_addresses::{COUNT, FIRST, FOLDER, SOCKET, start_with};
 use crate::guard::arrives;
+use crate::node_tool::podnet;
 
 pub(super) const TESTS: &[Test] = &[
     ("the_clouds_services_see_the_node", services_see_the_node),
     ("node_rules_come_back", rules_come_back),
     ("node_rules_are_the_configurations", rules_are_the_configurations),
+    ("node_rules_follow_the_source", rules_follow_the_source),
     ("without_nft_addresses_are_served", without_nft),
 ];
 
@@ -211,6 +216,47 @@ fn rules_are_the_configurations(family: Family) -> Outcome {
     wait::until(PATIENCE, "the table removed", || Ok(table("inet podnet-node")?.is_none().then_some(())))
 }
 
+/// They name the subnets that the source says, and a source that is away changes nothing, at a start neither.
+fn rules_follow_the_source(family: Family) -> Outcome {
+    let _gives_the_node_an_address = azure(family)?;
+    let file = Path::new("/run/node.yaml");
+    let say = |range: &str| -> Outcome {
+        fs::write("/run/node.yaml.new", format!("podCIDRs: [{range}]\n"))?;
+        Ok(fs::rename("/run/node.yaml.new", file)?)
+    };
+    let translated = |range: &str| {
+        wait::until(PATIENCE, format!("a rule for {range}"), || {
+            let found = table("inet podnet-node")?.unwrap_or_default();
+            Ok((found.matches("ip saddr").count() == 1 && found.contains(range)).then_some(found))
+        })
+    };
+    say("10.244.1.0/24")?;
+    let source = "source: {kind: podCIDR, file: /run/node.yaml, nodeIP: 172.31.255.1}";
+    let config = format!("{source}\nnodeRules: {{snat: [imds]}}\n");
+    let daemon = start_with(&config)?;
+    translated("10.244.1.0/24")?;
+    say("10.244.3.0/24")?;
+    let before = translated("10.244.3.0/24")?;
+    daemon.stop()?;
+    fs::remove_file(file)?;
+    let daemon = Ipamd::start(Path::new(FOLDER), &config)?;
+    wait::until(PATIENCE, "the source's error", || {
+        Ok(daemon.get("/debug/status")?.json()?["source"]["error"].is_string().then_some(()))
+    })?;
+    ensure_eq!(table("inet podnet-node")?, Some(before), "the table while the source is away");
+    say("10.244.1.0/24")?;
+    translated("10.244.1.0/24").map(drop)
+}
+
+/// What the doctor says about the daemon.
+fn doctor() -> Result<String, Failure> {
+    fs::create_dir_all("/run/net.d")?;
+    fs::write("/run/net.d/10-podnet.conflist", network()?.conflist().to_string())?;
+    let words = ["doctor", "--conf-dir", "/run/net.d", "--output", "json"];
+    let found: Vec<Value> = serde_json::from_str(&podnet(&words, "")?.stdout)?;
+    Ok(found.iter().filter(|finding| finding["check"] == "daemon").map(Value::to_string).collect())
+}
+
 /// The rules are one thing, addresses another.
 fn without_nft(family: Family) -> Outcome {
     let _gives_the_node_an_address = azure(family)?;
@@ -222,7 +268,14 @@ fn without_nft(family: Family) -> Outcome {
         Ok(status["nodeRules"]["error"].as_str().map(str::to_owned))
     })?;
     ensure!(said.contains("nft") && said.contains("inet podnet-node"), "{said}");
+    let found = doctor()?;
+    ensure!(found.contains("cannot run nft"), "the doctor finds {found}");
     network()?.add(&Pod::create("a")?)?;
     tool(&["umount", &nft])?;
-    in_force(&daemon).map(drop)
+    in_force(&daemon)?;
+    ensure_eq!(doctor()?, "", "what the doctor finds when all is well");
+    daemon.stop()?;
+    let found = doctor()?;
+    ensure!(found.contains(SOCKET), "the doctor finds {found} when there is no daemon");
+    Ok(())
 }
