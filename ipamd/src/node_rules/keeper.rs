@@ -58,7 +58,8 @@ pub async fn keep(
     metrics: Arc<Metrics>,
     mut stop: Stop,
 ) {
-    let mut keeper = Keeper { damper: Damper::new(Instant::now()), status: None, actor, metrics };
+    let mut keeper =
+        Keeper { damper: Damper::new(Instant::now()), has_written: false, status: None, actor, metrics };
     let mut monitor = None;
     let mut cause = Cause::Wanted;
     loop {
@@ -86,6 +87,8 @@ struct Next {
 
 struct Keeper {
     damper: Damper,
+    /// Whether the table may be this daemon's own work.
+    has_written: bool,
     status: Option<Upkeep>,
     actor: Handle,
     metrics: Arc<Metrics>,
@@ -124,6 +127,7 @@ impl Keeper {
         {
             return Ok(Some(wait));
         }
+        self.has_written = true;
         blocking(move || nft::write(&wanted)).await?;
         if cause == Cause::Check {
             tracing::warn!(found, "table {NAME} was changed by others, and is repaired");
@@ -136,9 +140,13 @@ impl Keeper {
 
     /// Removes what is left of before. Whoever asks for no rules need not have an nft.
     async fn clear(&mut self) {
-        match blocking(nft::remove).await {
+        let remove = if self.has_written { nft::remove } else { nft::remove_left };
+        match blocking(remove).await {
             Ok(true) => tracing::info!("table {NAME} is removed: nothing is asked for"),
             Ok(false) => {}
+            Err(error) if self.has_written => {
+                tracing::error!(error = %Chain(&error), "table {NAME} is no longer asked for, and stays");
+            }
             Err(error) => {
                 tracing::debug!(error = %Chain(&error), "whether an earlier {NAME} is left cannot be seen");
             }

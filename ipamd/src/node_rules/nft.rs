@@ -1,8 +1,9 @@
 //! The table in the kernel, by `nft`: a look, and one transaction.
 
 use podnet_daemon_kit::exec::{self, ExecError};
+use podnet_datapath::nft::{BaseChain, NftError, TableFamily, base_chains};
 
-use super::table::{self, NAME, NoNodeAddress, Table};
+use super::table::{self, NAME, NoNodeAddress, TABLE, Table};
 
 /// The program.
 const NFT: &str = "nft";
@@ -13,6 +14,9 @@ pub enum NodeRulesError {
     /// It is not known what they have to be.
     #[error(transparent)]
     NoNodeAddress(#[from] NoNodeAddress),
+    /// The kernel does not say what tables there are.
+    #[error("cannot look for table {NAME}")]
+    Look(#[source] NftError),
     /// The program failed.
     #[error("cannot {doing} table {NAME}")]
     Exec {
@@ -42,6 +46,14 @@ pub(super) fn look(wanted: &Table) -> Result<Option<&'static str>, NodeRulesErro
 pub(super) fn write(wanted: &Table) -> Result<(), NodeRulesError> {
     commit("write", &wanted.to_script())?;
     if look(wanted)?.is_none() { Ok(()) } else { Err(NodeRulesError::NotInForce) }
+}
+
+/// Removes what an earlier daemon left; whether there was anything. A daemon that is asked for no rules needs no nft to see
+/// that there are none.
+pub(super) fn remove_left() -> Result<bool, NodeRulesError> {
+    let is_ours = |chain: &BaseChain| chain.family == TableFamily::Inet && chain.table == TABLE;
+    let chains = base_chains().map_err(NodeRulesError::Look)?;
+    if chains.iter().any(is_ours) { remove() } else { Ok(false) }
 }
 
 /// Removes the table; whether there was one.
