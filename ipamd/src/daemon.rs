@@ -106,8 +106,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
     tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop.clone()));
     let (rules, rules_seen) = watch::channel(config.node_rules.clone());
-    let (state, routes_of) = (config.state.clone(), (rules_seen.clone(), networks_seen.clone()));
-    tokio::spawn(subnet_route::keep(state, routes_of.0, routes_of.1, actor.clone(), stop.clone()));
+    let (state, to_routes) = (config.state.clone(), networks_seen.clone());
+    tokio::spawn(subnet_route::keep(state, rules_seen.clone(), to_routes, actor.clone(), stop.clone()));
     tokio::spawn(node_rules::keep(rules_seen, networks_seen, actor.clone(), Arc::clone(&metrics), stop));
 
     actor.source_changed(config.source.kind()).await.ok();
