@@ -144,6 +144,14 @@ fn services_see_the_node(family: Family) -> Outcome {
         let target = SocketAddr::new(DNS.ip(), port);
         ensure_eq!(arrives(&pod, &other, target)?, is_open, "TCP port {port} of the wireserver is open");
     }
+    // The table closes it to pods that the plugin does not keep from it, too.
+    let unguarded = Pod::create("b")?;
+    network()?.with("/blockWireserver", false).add(&unguarded)?;
+    let wireserver = SocketAddr::new(DNS.ip(), 80);
+    ensure!(
+        !arrives(&unguarded, &other, wireserver)?,
+        "the wireserver is open to a pod without a guard of its own"
+    );
     // Without the rules the services see the pod, and do not answer.
     Ipamd::configure(Path::new(FOLDER), &config(family, "{}"))?;
     wait::until(PATIENCE, "the table removed", || Ok(table("inet podnet-node")?.is_none().then_some(())))?;
@@ -152,8 +160,8 @@ fn services_see_the_node(family: Family) -> Outcome {
         [(own, false); 3],
         "sources seen without rules, and whether the pod is answered"
     );
-    drop(daemon);
-    Ok(())
+    ensure!(arrives(&unguarded, &other, wireserver)?, "the wireserver is closed though nobody asked for it");
+    daemon.stop().map(drop)
 }
 
 /// Whatever becomes of the table, it comes back, and nobody else's is touched.
