@@ -1,0 +1,4 @@
+//! Routes to the pods of other nodes.
+
+pub mod cluster;
+pub mod plan;
