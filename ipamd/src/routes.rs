@@ -1,4 +1,5 @@
 //! Routes to the pods of other nodes.
 
-pub mod cluster;
+mod monitor;
+pub mod nodes;
 pub mod plan;

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use podnet_datapath::TableRoute;
 
-use super::cluster::{Cluster, Peer};
+use super::nodes::{Nodes, Peer};
 
 mod contest;
 mod reach;
@@ -98,14 +98,14 @@ impl Claim<'_> {
 }
 
 /// The routes of the node `own` to the pods of all others.
-pub fn plan(own: &str, cluster: &Cluster, table: &Table) -> Plan {
+pub fn plan(own: &str, nodes: &Nodes, table: &Table) -> Plan {
     let (ours, others): (Vec<_>, Vec<_>) = table.routes.iter().partition(|route| route.protocol == PROTOCOL);
     let reach = Reach::new(others.into_iter());
-    let ground = Ground::new(own, cluster, table);
+    let ground = Ground::new(own, nodes, table);
     let mut plan = Plan::default();
 
     let mut claims = Vec::new();
-    for (node, peer) in cluster.iter().filter(|(node, _)| &***node != own) {
+    for (node, peer) in nodes.iter().filter(|(node, _)| &***node != own) {
         for cidr in peer.cidrs.iter().copied() {
             let claim = Claim { node, peer, cidr };
             match ground.refuses(&claim) {
@@ -161,7 +161,7 @@ struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    fn new(own: &str, cluster: &'a Cluster, table: &'a Table) -> Self {
+    fn new(own: &str, nodes: &'a Nodes, table: &'a Table) -> Self {
         // Single pods and the whole world are no subnets, nor is what means something on one link only.
         let is_subnet = |route: &&TableRoute| {
             let length = route.dst.prefix_len();
@@ -171,7 +171,7 @@ impl<'a> Ground<'a> {
         let subnets = table.routes.iter().filter(|route| route.protocol != PROTOCOL).filter(is_subnet);
         let named =
             |route: &TableRoute| (route.dst, table.links.get(&route.link).map_or("?", String::as_str));
-        Self { own: cluster.get(own), subnets: subnets.map(named).collect() }
+        Self { own: nodes.get(own), subnets: subnets.map(named).collect() }
     }
 
     fn refuses(&self, claim: &Claim<'_>) -> Option<Reason> {

@@ -17,10 +17,11 @@ fn peer(cidrs: &[&str], addresses: &[&str]) -> Peer {
     }
 }
 
-fn cluster(nodes: &[(&str, &[&str], &[&str])]) -> Cluster {
-    let mut cluster = Cluster::from([("own".into(), peer(&["10.244.1.0/24", "fd44:1::/64"], &["10.0.0.1"]))]);
-    cluster.extend(nodes.iter().map(|(name, cidrs, addresses)| (Box::from(*name), peer(cidrs, addresses))));
-    cluster
+/// The node `own`, and others.
+fn with_others(others: &[(&str, &[&str], &[&str])]) -> Nodes {
+    let mut nodes = Nodes::from([("own".into(), peer(&["10.244.1.0/24", "fd44:1::/64"], &["10.0.0.1"]))]);
+    nodes.extend(others.iter().map(|(name, cidrs, addresses)| (Box::from(*name), peer(cidrs, addresses))));
+    nodes
 }
 
 /// eth0 is link 2, in 10.0.0.0/16 and fd00::/64, with a default route and an off-link part of its subnet; br1 is link 3.
@@ -54,25 +55,25 @@ fn shown(plan: &Plan) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn each_family_goes_by_the_nodes_first_address_of_it_that_is_on_a_link() {
-    let cluster = cluster(&[
+    let nodes = with_others(&[
         ("b", &["10.244.2.0/24", "fd44:2::/64"], &["192.0.2.2", "10.0.0.2", "fd00::2"]),
         ("c", &["10.244.3.0/24"], &["10.0.0.3"]),
     ]);
-    let (routes, refusals) = shown(&plan("own", &cluster, &table()));
+    let (routes, refusals) = shown(&plan("own", &nodes, &table()));
     assert_eq!(routes, ["10.244.2.0/24 10.0.0.2 2", "10.244.3.0/24 10.0.0.3 2", "fd44:2::/64 fd00::2 2"]);
     assert_eq!(refusals, [""; 0]);
 }
 
 #[test]
 fn what_cannot_be_is_refused_with_names() {
-    let cluster = cluster(&[
+    let nodes = with_others(&[
         ("far", &["10.244.2.0/24"], &["10.0.99.2"]),
         ("mute", &["fd44:3::/64"], &["10.0.0.3"]),
         ("twin", &["10.244.4.0/24"], &["10.0.0.1"]),
         ("whole", &["10.244.0.0/16"], &["10.0.0.5"]),
         ("wide", &["172.16.0.0/12"], &["10.0.0.6"]),
     ]);
-    let (routes, refusals) = shown(&plan("own", &cluster, &table()));
+    let (routes, refusals) = shown(&plan("own", &nodes, &table()));
     assert_eq!(routes, [""; 0]);
     assert_eq!(
         refusals,
@@ -88,13 +89,13 @@ fn what_cannot_be_is_refused_with_names() {
 
 #[test]
 fn a_range_that_two_nodes_claim_stays_with_whom_it_leads_to_already() {
-    let cluster = cluster(&[
+    let nodes = with_others(&[
         ("b", &["10.244.2.0/24"], &["10.0.0.2"]),
         ("c", &["10.244.2.0/24"], &["10.0.0.3"]),
         ("d", &["10.244.2.128/25"], &["10.0.0.4"]),
     ]);
     let mut table = table();
-    let (routes, refusals) = shown(&plan("own", &cluster, &table));
+    let (routes, refusals) = shown(&plan("own", &nodes, &table));
     assert_eq!(routes, [""; 0]);
     assert_eq!(
         refusals,
@@ -105,19 +106,19 @@ fn a_range_that_two_nodes_claim_stays_with_whom_it_leads_to_already() {
         ]
     );
     table.routes.push(TableRoute::new(net("10.244.2.0/24"), ip("10.0.0.3"), 2, PROTOCOL));
-    let (routes, refusals) = shown(&plan("own", &cluster, &table));
+    let (routes, refusals) = shown(&plan("own", &nodes, &table));
     assert_eq!(routes, ["10.244.2.0/24 10.0.0.3 2"]);
     assert_eq!(refusals.len(), 2);
 }
 
 #[test]
 fn a_foreign_route_stays_and_is_named_whatever_its_metric() {
-    let cluster = cluster(&[("b", &["10.244.2.0/24"], &["10.0.0.2"])]);
+    let nodes = with_others(&[("b", &["10.244.2.0/24"], &["10.0.0.2"])]);
     let mut table = table();
     let foreign = TableRoute { priority: 50, ..TableRoute::new(net("10.244.2.0/24"), ip("10.0.0.9"), 2, 4) };
     let ours = TableRoute::new(net("10.244.2.0/24"), ip("10.0.0.2"), 2, PROTOCOL);
     table.routes.extend([foreign, ours.clone()]);
-    let plan = plan("own", &cluster, &table);
+    let plan = plan("own", &nodes, &table);
     let (_, refusals) = shown(&plan);
     assert_eq!(refusals, ["node b, 10.244.2.0/24: somebody else's route leads there, via 10.0.0.9"]);
     let difference = Difference::between(&plan.routes, &table);
@@ -142,7 +143,7 @@ fn any_peer() -> impl Strategy<Value = Peer> {
         .prop_map(|(cidrs, addresses)| Peer { cidrs: cidrs.into(), addresses: addresses.into() })
 }
 
-fn any_cluster() -> impl Strategy<Value = Cluster> {
+fn any_nodes() -> impl Strategy<Value = Nodes> {
     prop::collection::btree_map(prop::sample::select(vec!["a", "b", "c", "own"]), any_peer(), 0..5)
         .prop_map(|nodes| nodes.into_iter().map(|(name, peer)| (Box::from(name), peer)).collect())
 }
@@ -191,9 +192,9 @@ fn is_lawful(own: Option<&Peer>, table: &Table, peer: &Peer, cidr: IpNet) -> boo
 }
 
 /// Every range's route, by definition instead of by sweep and lookup.
-fn model(cluster: &Cluster, table: &Table) -> Vec<TableRoute> {
-    let own = cluster.get("own");
-    let others = cluster.iter().filter(|(name, _)| &***name != "own");
+fn model(nodes: &Nodes, table: &Table) -> Vec<TableRoute> {
+    let own = nodes.get("own");
+    let others = nodes.iter().filter(|(name, _)| &***name != "own");
     let claims: Vec<(&Peer, IpNet)> = others
         .flat_map(|(_, peer)| peer.cidrs.iter().map(move |cidr| (peer, *cidr)))
         .filter(|(peer, cidr)| is_lawful(own, table, peer, *cidr))
@@ -222,14 +223,14 @@ fn model(cluster: &Cluster, table: &Table) -> Vec<TableRoute> {
 
 proptest! {
     #[test]
-    fn the_plan_is_the_models(cluster in any_cluster(), table in any_table()) {
-        let plan = plan("own", &cluster, &table);
-        prop_assert_eq!(&plan.routes, &model(&cluster, &table));
+    fn the_plan_is_the_models(nodes in any_nodes(), table in any_table()) {
+        let plan = plan("own", &nodes, &table);
+        prop_assert_eq!(&plan.routes, &model(&nodes, &table));
         // Each range of another node's either has its route or a reason.
         let ranges: usize =
-            cluster.iter().filter(|(name, _)| &***name != "own").map(|(_, peer)| peer.cidrs.len()).sum();
+            nodes.iter().filter(|(name, _)| &***name != "own").map(|(_, peer)| peer.cidrs.len()).sum();
         prop_assert!(plan.routes.len() + plan.refusals.len() <= ranges);
-        for (name, peer) in cluster.iter().filter(|(name, _)| &***name != "own") {
+        for (name, peer) in nodes.iter().filter(|(name, _)| &***name != "own") {
             for cidr in &peer.cidrs {
                 let has_route = plan.routes.iter().any(|route| route.dst == *cidr);
                 let is_refused = plan.refusals.iter().any(|one| one.node == *name && one.cidr == *cidr);
@@ -240,13 +241,13 @@ proptest! {
 
     #[test]
     fn the_difference_leads_to_the_plan_in_one_step_and_touches_no_foreign_route(
-        cluster in any_cluster(), mut table in any_table(),
+        nodes in any_nodes(), mut table in any_table(),
     ) {
         let foreign = |table: &Table| -> Vec<TableRoute> {
             table.routes.iter().filter(|route| route.protocol != PROTOCOL).cloned().collect()
         };
         let before = foreign(&table);
-        let wanted = plan("own", &cluster, &table).routes;
+        let wanted = plan("own", &nodes, &table).routes;
         let Difference { stale, missing } = Difference::between(&wanted, &table);
         for route in &stale {
             let at = table.routes.iter().position(|found| found == route);
@@ -260,6 +261,6 @@ proptest! {
         prop_assert_eq!(foreign(&table), before);
         // What is there now is what is wanted, and stays so: nothing flaps.
         prop_assert!(Difference::between(&wanted, &table).is_empty());
-        prop_assert_eq!(plan("own", &cluster, &table).routes, wanted);
+        prop_assert_eq!(plan("own", &nodes, &table).routes, wanted);
     }
 }
