@@ -212,7 +212,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes: _, source, pool, conflist } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");

@@ -15,6 +15,7 @@
 pub mod actor;
 pub mod admin;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod conflist;
 pub mod daemon;
