@@ -27,6 +27,7 @@ use crate::config;
 use crate::history::History;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::routes::RoutesStatus;
 use crate::source::{Needs, Report};
 
 mod answer;
@@ -74,6 +75,8 @@ pub struct Ends {
     pub needs: watch::Sender<Needs>,
     /// Whether an ADD can be served now.
     pub readiness: watch::Sender<Readiness>,
+    /// How the routes to other nodes' pods are.
+    pub routes: watch::Receiver<Option<RoutesStatus>>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }

@@ -23,10 +23,12 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
+use crate::cluster::{Cluster, Traffic};
 use crate::config::{Config, ConfigError};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::metrics::Metrics;
+use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -62,6 +64,12 @@ struct SourceEnds {
     running: tokio::task::JoinHandle<()>,
 }
 
+/// What works at the routes, and where it says how it goes.
+struct RoutesEnds {
+    outlet: routes::Outlet,
+    running: tokio::task::JoinHandle<()>,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
@@ -72,12 +80,15 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     }
     let pool_id = intents::announce(&config);
 
-    let (metrics, registry) = Metrics::new();
+    let (metrics, mut registry) = Metrics::new();
+    let traffic = Traffic::default();
+    traffic.register(&mut registry);
     let metrics = Arc::new(metrics);
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let ends = Ends { reports: heard, needs, readiness, metrics: Arc::clone(&metrics) };
+    let (routes_status, routes_seen) = watch::channel(None);
+    let ends = Ends { reports: heard, needs, readiness, routes: routes_seen, metrics: Arc::clone(&metrics) };
     let (actor, inbox) = Handle::channel();
     let acting = tokio::spawn(Actor::new(pool, store, config.pool, ends).run(inbox));
 
@@ -96,7 +107,12 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
+    let (cleared, cleared_seen) = watch::channel(false);
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, stop));
+
+    let cluster = Cluster::new(config.kubernetes.clone(), traffic.clone());
+    let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
+    let routing = routes::start(config.routes, cluster, outlet.clone());
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, reports.clone(), needs_seen.clone());
@@ -106,6 +122,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
+        traffic,
+        routes: RoutesEnds { outlet, running: routing },
         allow,
         conflist: conflist_config,
     };
@@ -137,15 +155,17 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     }
 }
 
-/// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
+/// Writes the conflist as soon as the daemon can serve and the routes are cleared. Once there, it stays: a pool that runs dry later is no reason to
 /// take the whole node out of service.
 async fn keep_conflist(
     mut config: watch::Receiver<Config>,
     mut readiness: watch::Receiver<Readiness>,
+    mut cleared: watch::Receiver<bool>,
     mut stop: Stop,
 ) {
     loop {
-        if *readiness.borrow_and_update() == Readiness::Ready {
+        let is_cleared = *cleared.borrow_and_update();
+        if *readiness.borrow_and_update() == Readiness::Ready && is_cleared {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
                 match conflist::write(conflist, &config) {
@@ -157,6 +177,7 @@ async fn keep_conflist(
         tokio::select! {
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
+            changed = cleared.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
     }
@@ -169,6 +190,8 @@ struct Life {
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
+    traffic: Traffic,
+    routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
 }
@@ -212,7 +235,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, kubernetes: _, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist, routes } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -226,6 +249,11 @@ impl Life {
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
             self.source.running = source::start(source, reports, needs);
+        }
+        if *routes != before.routes || *kubernetes != before.kubernetes {
+            self.routes.running.abort();
+            let cluster = Cluster::new(kubernetes.clone(), self.traffic.clone());
+            self.routes.running = routes::start(*routes, cluster, self.routes.outlet.clone());
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

@@ -14,6 +14,9 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::actor::Figures;
 
 mod pool;
+mod routes;
+
+pub use routes::RouteMetrics;
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Metrics {
     pub requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     /// From an assignment's request to its answer. Seconds.
     pub latency: Histogram,
+    /// Routes to other nodes' pods.
+    pub routes: RouteMetrics,
     figures: Arc<Mutex<Figures>>,
 }
 
@@ -77,6 +82,7 @@ impl Metrics {
             config_errors: Counter::default(),
             requests: Family::new_with_constructor(buckets),
             latency: buckets(),
+            routes: RouteMetrics::default(),
             figures: Arc::clone(&figures),
         };
         let mut registry = Registry::default();
@@ -106,6 +112,7 @@ impl Metrics {
         ] {
             own.register(name, help, counter.clone());
         }
+        metrics.routes.register(own);
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)
     }

@@ -43,7 +43,9 @@ impl Monitor {
         // Less room than asked for means a needless look now and then.
         setsockopt(&socket, sockopt::RcvBuf, &ROOM).ok();
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        #[expect(unsafe_code, reason = "what AsyncFd asks for cannot be said in types")]
+        // SAFETY: an `OwnedFd` owns its descriptor and never replaces it.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         Ok(Self { socket, buffer: vec![0; LARGEST] })
     }
 

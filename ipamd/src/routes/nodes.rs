@@ -7,38 +7,48 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use crate::cluster::{Target, Versioned};
+
+/// So many nodes of a list come at a time: half a megabyte or more.
+const PAGE: u32 = 100;
+
+/// All nodes.
+pub(super) fn all_nodes() -> Target {
+    Target { group: "", version: "v1", resource: "nodes", namespace: None, name: None, page: PAGE }
+}
+
 /// A node, as far as routes to its pods go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Peer {
+pub(super) struct Peer {
     /// `spec.podCIDRs`: where its pods are.
-    pub cidrs: Box<[IpNet]>,
+    pub(super) cidrs: Box<[IpNet]>,
     /// Its addresses of type `InternalIP`, in the object's order.
-    pub addresses: Box<[IpAddr]>,
+    pub(super) addresses: Box<[IpAddr]>,
 }
 
 /// All nodes by name, this one included.
-pub type Nodes = BTreeMap<Box<str>, Peer>;
+pub(super) type Nodes = BTreeMap<Box<str>, Peer>;
 
 /// A Node object (k8s.io/api/core/v1), of which only this is read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct NodeObject {
+pub(super) struct NodeObject {
     /// Who it is.
-    pub metadata: Metadata,
+    pub(super) metadata: Metadata,
     #[serde(default)]
     spec: Spec,
     /// What became of it.
     #[serde(default)]
-    pub status: Status,
+    pub(super) status: Status,
 }
 
 /// `metadata`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Metadata {
+pub(super) struct Metadata {
     /// The node's name.
-    pub name: Box<str>,
+    pub(super) name: Box<str>,
     /// The object's version; none in no object that a server sends.
-    pub resource_version: Option<Box<str>>,
+    pub(super) resource_version: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -52,29 +62,35 @@ struct Spec {
 
 /// `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-pub struct Status {
+pub(super) struct Status {
     #[serde(default, deserialize_with = "internal")]
     addresses: Vec<IpAddr>,
     /// The condition `NetworkUnavailable`, where there is one.
     #[serde(default, rename = "conditions", deserialize_with = "network_unavailable")]
-    pub network: Option<Condition>,
+    pub(super) network: Option<Condition>,
 }
 
 /// A condition of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Condition {
+pub(super) struct Condition {
     #[serde(rename = "type")]
     kind: String,
     /// `True`, `False` or `Unknown`.
-    pub status: String,
+    pub(super) status: String,
     /// Why, in one word.
     #[serde(default)]
-    pub reason: Option<String>,
+    pub(super) reason: Option<String>,
+}
+
+impl Versioned for NodeObject {
+    fn version(&self) -> Option<&str> {
+        self.metadata.resource_version.as_deref()
+    }
 }
 
 impl Condition {
     /// The type of the condition that says that a node's pods cannot be reached yet.
-    pub const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
+    pub(super) const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
 }
 
 impl From<NodeObject> for Peer {

@@ -24,40 +24,40 @@ use reach::Reach;
 
 /// The protocol number (`rtm_protocol`) of the routes that this daemon keeps. None of those in use
 /// (linux/rtnetlink.h, iproute2's `rt_protos`, FRR's).
-pub const PROTOCOL: u8 = 112;
+pub(super) const PROTOCOL: u8 = 112;
 
 /// What the kernel has.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub(super) struct Table {
     /// The unicast routes of the main table.
-    pub routes: Vec<TableRoute>,
+    pub(super) routes: Vec<TableRoute>,
     /// The names of the links, by index.
-    pub links: HashMap<u32, String>,
+    pub(super) links: HashMap<u32, String>,
 }
 
 /// The routes to other nodes' pods.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub(super) struct Plan {
     /// What should be there, sorted.
-    pub routes: Vec<TableRoute>,
+    pub(super) routes: Vec<TableRoute>,
     /// What should not, and why, in the order of the nodes' names.
-    pub refusals: Vec<Refusal>,
+    pub(super) refusals: Vec<Refusal>,
 }
 
 /// A range of a node's that gets no route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(super) struct Refusal {
     /// The node.
-    pub node: Box<str>,
+    pub(super) node: Box<str>,
     /// Its range.
-    pub cidr: IpNet,
+    pub(super) cidr: IpNet,
     /// What is wrong.
-    pub reason: Reason,
+    pub(super) reason: Reason,
 }
 
 /// Why a range gets no route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub(super) enum Reason {
     /// The node has no `InternalIP` of the range's family.
     NoAddress,
     /// The node's `InternalIP` is on no link of this node.
@@ -98,7 +98,7 @@ impl Claim<'_> {
 }
 
 /// The routes of the node `own` to the pods of all others.
-pub fn plan(own: &str, nodes: &Nodes, table: &Table) -> Plan {
+pub(super) fn plan(own: &str, nodes: &Nodes, table: &Table) -> Plan {
     let (ours, others): (Vec<_>, Vec<_>) = table.routes.iter().partition(|route| route.protocol == PROTOCOL);
     let reach = Reach::new(others.into_iter());
     let ground = Ground::new(own, nodes, table);
@@ -194,16 +194,16 @@ fn overlap(one: IpNet, other: IpNet) -> bool {
 
 /// What has to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Difference {
+pub(super) struct Difference {
     /// Routes of ours that should not be there.
-    pub stale: Vec<TableRoute>,
+    pub(super) stale: Vec<TableRoute>,
     /// Routes that should be there.
-    pub missing: Vec<TableRoute>,
+    pub(super) missing: Vec<TableRoute>,
 }
 
 impl Difference {
     /// Between what should be there, sorted, and what is. Routes of others are no part of it.
-    pub fn between(wanted: &[TableRoute], table: &Table) -> Self {
+    pub(super) fn between(wanted: &[TableRoute], table: &Table) -> Self {
         let mut found: Vec<&TableRoute> =
             table.routes.iter().filter(|route| route.protocol == PROTOCOL).collect();
         found.sort();
@@ -213,11 +213,6 @@ impl Difference {
             stale: found.iter().copied().filter(|route| !is_wanted(route)).cloned().collect(),
             missing: wanted.iter().filter(|route| !is_found(route)).cloned().collect(),
         }
-    }
-
-    /// Whether nothing has to change.
-    pub fn is_empty(&self) -> bool {
-        self.stale.is_empty() && self.missing.is_empty()
     }
 }
 

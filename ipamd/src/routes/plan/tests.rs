@@ -24,7 +24,7 @@ fn with_others(others: &[(&str, &[&str], &[&str])]) -> Nodes {
     nodes
 }
 
-/// eth0 is link 2, in 10.0.0.0/16 and fd00::/64, with a default route and an off-link part of its subnet; br1 is link 3.
+/// `eth0` is link 2, in `10.0.0.0/16` and `fd00::/64`, with a default route and an off-link part of its subnet; `br1` is link 3.
 fn table() -> Table {
     let route = |dst: &str, via: Option<&str>, link| TableRoute {
         dst: net(dst),
@@ -260,7 +260,7 @@ proptest! {
         }
         prop_assert_eq!(foreign(&table), before);
         // What is there now is what is wanted, and stays so: nothing flaps.
-        prop_assert!(Difference::between(&wanted, &table).is_empty());
+        prop_assert_eq!(Difference::between(&wanted, &table), Difference::default());
         prop_assert_eq!(plan("own", &nodes, &table).routes, wanted);
     }
 }
