@@ -3,6 +3,8 @@
 //!
 //! What a reader does not know it passes over, and what is absent has the default that Azure's definition gives it.
 
+#![expect(clippy::duplicated_attributes, reason = "every column has the same members")]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
