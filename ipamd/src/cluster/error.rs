@@ -12,7 +12,7 @@ pub struct Asked {
     /// The version of the group.
     pub version: &'static str,
     /// The resource, in the plural; with its part where there is one, as in `nodes/status`.
-    pub resource: String,
+    pub resource: &'static str,
     /// The object: `NAME`, `NAMESPACE/NAME`; empty: several.
     pub object: String,
 }

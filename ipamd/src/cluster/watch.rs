@@ -78,7 +78,7 @@ impl Target {
             (_, name) => name.unwrap_or_default().to_owned(),
         };
         let Self { group, version, resource, .. } = *self;
-        Asked { verb, group, version, resource: resource.to_owned(), object }
+        Asked { verb, group, version, resource, object }
     }
 
     fn selector(&self) -> Option<String> {

@@ -46,12 +46,12 @@ impl<F: Feed> Source for NodeNetworkConfig<F> {
                 document = self.feed.next() => {
                     let report = self.take(document);
                     // A document that says something else than what was asked for is older than that, or somebody's mistake.
-                    self.wish = needs.borrow_and_update().wish.clone();
+                    self.wish.clone_from(&needs.borrow_and_update().wish);
                     self.due = self.differs().then(Instant::now);
                     return report;
                 }
                 Ok(()) = needs.changed() => {
-                    self.wish = needs.borrow_and_update().wish.clone();
+                    self.wish.clone_from(&needs.borrow_and_update().wish);
                     if due.is_none() {
                         self.ask().await?;
                     }

@@ -116,12 +116,11 @@ impl Feed for Assigned {
                 object = self.object.next() => self.seen = Some(object?),
             }
         }
-        let object = match &self.seen {
-            Some(object) => object.clone(),
-            None => {
-                let object = self.object.next().await.inspect_err(|_| self.uid = None)?;
-                self.seen.insert(object).clone()
-            }
+        let object = if let Some(object) = &self.seen {
+            object.clone()
+        } else {
+            let object = self.object.next().await.inspect_err(|_| self.uid = None)?;
+            self.seen.insert(object).clone()
         };
         let judged = self.judge(&object).await;
         // What the API server did not say, it is asked again.
