@@ -80,9 +80,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     }
     let pool_id = intents::announce(&config);
 
-    let (metrics, mut registry) = Metrics::new();
-    let traffic = Traffic::default();
-    traffic.register(&mut registry);
+    let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
+    let (metrics, registry) = Metrics::new(cluster.traffic());
     let metrics = Arc::new(metrics);
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
@@ -110,19 +109,18 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (cleared, cleared_seen) = watch::channel(false);
     tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, stop));
 
-    let cluster = Cluster::new(config.kubernetes.clone(), traffic.clone());
     let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
-    let routing = routes::start(config.routes, cluster, outlet.clone());
+    let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
 
     actor.source_changed(config.source.kind()).await.ok();
-    let running = source::start(&config.source, reports.clone(), needs_seen.clone());
+    let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
     let mut life = Life {
         path: path.to_owned(),
         config,
+        cluster,
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
-        traffic,
         routes: RoutesEnds { outlet, running: routing },
         allow,
         conflist: conflist_config,
@@ -187,10 +185,10 @@ async fn keep_conflist(
 struct Life {
     path: PathBuf,
     config: Config,
+    cluster: Cluster,
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
-    traffic: Traffic,
     routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
@@ -244,16 +242,18 @@ impl Life {
         if *pool != before.pool {
             self.actor.configure(*pool).await.ok();
         }
-        if *source != before.source {
+        if *kubernetes != before.kubernetes {
+            self.cluster = Cluster::new(kubernetes.clone(), self.cluster.traffic().clone());
+        }
+        if *source != before.source || (*kubernetes != before.kubernetes && source.asks_cluster()) {
             self.source.running.abort();
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, reports, needs);
+            self.source.running = source::start(source, &self.cluster, reports, needs);
         }
         if *routes != before.routes || *kubernetes != before.kubernetes {
             self.routes.running.abort();
-            let cluster = Cluster::new(kubernetes.clone(), self.traffic.clone());
-            self.routes.running = routes::start(*routes, cluster, self.routes.outlet.clone());
+            self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod conflist;
+pub mod crd;
 pub mod daemon;
 pub mod history;
 pub mod intents;

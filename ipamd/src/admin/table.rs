@@ -26,9 +26,15 @@ fn state(status: &Status) -> String {
     let age = source.age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
     let error =
         source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
+    let complaints: Vec<String> =
+        source.complaints.iter().map(|complaint| format!("source: {}\n", visible(complaint))).collect();
     let subnets = source.subnets.join(", ");
     let routes = status.routes.as_ref().map(routes).unwrap_or_default();
-    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}{routes}", source.kind)
+    format!(
+        "{ready}\nsource {} ({subnets}), last good word {age}\n{error}{}{routes}",
+        source.kind,
+        complaints.concat()
+    )
 }
 
 fn routes(routes: &RoutesStatus) -> String {

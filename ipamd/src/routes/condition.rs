@@ -1,5 +1,7 @@
 //! The node's condition `NetworkUnavailable` (k8s.io/api/core/v1): as long as it is `True`, the cluster keeps pods away.
 
+use std::time::SystemTime;
+
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use podnet_daemon_kit::Chain;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::nodes::Condition;
+use super::nodes::{Condition, all_nodes};
 use super::status::Outlet;
 use crate::clock;
 use crate::cluster::{Asked, Cluster, ClusterError, Pace};
@@ -44,13 +46,8 @@ pub(super) async fn clear(cluster: Cluster, mut wanted: watch::Receiver<bool>, o
 
 async fn write(cluster: &Cluster) -> Result<(), ClusterError> {
     let node = cluster.node();
-    let asked = Asked {
-        verb: "patch",
-        group: String::new(),
-        resource: "nodes/status".to_owned(),
-        object: node.to_owned(),
-    };
-    let now = clock::rfc3339(std::time::SystemTime::now());
+    let asked = Asked { resource: "nodes/status", object: node.to_owned(), ..all_nodes().asked("patch") };
+    let now = clock::rfc3339(SystemTime::now());
     let patch = Patch::Strategic(patch(&now));
     let request =
         Request::new("/api/v1/nodes").patch_subresource("status", node, &PatchParams::default(), &patch);
