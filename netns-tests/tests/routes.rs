@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Failure, Outcome};
+use podnet_netns_tests::fleet;
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::node::OtherNode;
@@ -20,7 +21,7 @@ use stage::{CLOUD, HOST_GW, Stage, condition, lines};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn cases() -> Vec<Case> {
-    let tests: [(&str, fn() -> Outcome); 11] = [
+    let tests: [(&str, fn() -> Outcome); 12] = [
         ("pods_of_another_node_are_reached", pods_are_reached),
         ("nodes_come_change_and_go", nodes_come_change_and_go),
         ("what_others_take_away_comes_back", what_others_take_away),
@@ -32,10 +33,11 @@ pub(crate) fn cases() -> Vec<Case> {
         ("the_condition_is_cleared_when_the_routes_are_there", the_condition_is_cleared),
         ("what_is_not_wanted_any_more_goes", not_wanted_any_more),
         ("the_cloud_is_awaited_before_the_node_is_ready", the_cloud_is_awaited),
+        ("five_thousand_nodes_are_few_requests_and_little_memory", five_thousand_nodes),
     ];
     let case = |(name, body): (&str, fn() -> Outcome)| Case {
         name: format!("routes::podnet::{name}"),
-        limit: Duration::from_mins(2),
+        limit: Duration::from_mins(3),
         body: Box::new(body),
     };
     tests.into_iter().map(case).collect()
@@ -286,5 +288,15 @@ fn the_cloud_is_awaited() -> Outcome {
     })?;
     let after = fs::metadata(&conflist).and_then(|file| file.modified()).map_err(Failure::from)?;
     ensure_eq!(after, before, "when the conflist was written");
+    Ok(())
+}
+
+fn five_thousand_nodes() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let figures = fleet::measure(folder.path(), 5_000)?;
+    // A hundred nodes a page, a watch, a patch of our own condition; and a watch that had to begin anew.
+    ensure!(figures.requests <= 51 + 3, "{figures:?}");
+    ensure!(figures.requests_after <= 1, "{figures:?}");
+    ensure!(figures.resident <= 32 << 20, "{figures:?}");
     Ok(())
 }
