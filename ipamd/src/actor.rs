@@ -25,8 +25,10 @@ use tokio::time::sleep;
 use crate::clock;
 use crate::config;
 use crate::history::History;
+use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::routes::RoutesStatus;
 use crate::source::{Needs, Report};
 use crate::upkeep::{Kept, Upkeep};
 
@@ -57,6 +59,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Actor {
     pool: Pool,
     store: Store,
+    memory: Memory,
     settings: config::Pool,
     networks: Arc<Networks>,
     source: SourceState,
@@ -79,20 +82,24 @@ pub struct Ends {
     pub needs: watch::Sender<Needs>,
     /// Whether an ADD can be served now.
     pub readiness: watch::Sender<Readiness>,
-    /// The networks of the last good inventory; none until there is one.
-    pub networks: watch::Sender<Option<Arc<Networks>>>,
+    /// The networks, as the source said them last; empty until it has.
+    pub networks: watch::Sender<Arc<Networks>>,
+    /// How the routes to other nodes' pods are.
+    pub routes: watch::Receiver<Option<RoutesStatus>>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }
 
 impl Actor {
-    /// An actor for a recovered pool.
-    pub fn new(pool: Pool, store: Store, settings: config::Pool, ends: Ends) -> Self {
+    /// An actor for a recovered pool, and for what is remembered of its source.
+    pub fn new(pool: Pool, store: Store, memory: Memory, settings: config::Pool, ends: Ends) -> Self {
+        let networks = Networks::of(&memory.recall());
         let mut actor = Self {
             pool,
             store,
+            memory,
             settings,
-            networks: Arc::default(),
+            networks: Arc::new(networks),
             source: SourceState::default(),
             history: History::default(),
             node_rules: None,
@@ -261,6 +268,11 @@ impl Actor {
                 }
                 *last = readiness;
             }
+            changed
+        });
+        self.ends.networks.send_if_modified(|last| {
+            let changed = !Arc::ptr_eq(last, &self.networks);
+            last.clone_from(&self.networks);
             changed
         });
         let needs = self.needs();

@@ -14,11 +14,15 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod kubernetes;
 mod node;
+mod routes;
 mod source;
 
 pub use fields::Problem;
+pub use kubernetes::Kubernetes;
 pub use node::{Blocked, NodeRules, Snat};
+pub use routes::Routes;
 pub use source::{Addresses, Poll, Source};
 
 use document::Node;
@@ -35,6 +39,8 @@ pub struct Config {
     pub listen: Listen,
     /// `metrics`: the address of `/metrics`, `/debug` and the status page; none where it is `off`.
     pub metrics: Option<SocketAddr>,
+    /// `kubernetes`: how the API server is reached, for whatever asks it.
+    pub kubernetes: Kubernetes,
     /// `source`: where addresses come from.
     pub source: Source,
     /// `pool`: how they are kept.
@@ -45,6 +51,8 @@ pub struct Config {
     pub node_rules: NodeRules,
     /// `ranges`: what must stay apart from the pods' addresses.
     pub ranges: Ranges,
+    /// `routes`: who makes the routes to other nodes' pods; none: nobody that the daemon has to do with.
+    pub routes: Option<Routes>,
 }
 
 /// Where clients are answered.
@@ -105,8 +113,10 @@ pub struct Conflist {
 pub enum Template {
     /// `vnet-transparent`: pods of mode vnet, routed.
     VnetTransparent,
-    /// `kubenet`: pods on the bridge `cbr0`.
+    /// `kubenet`: pods on the bridge `cbr0`, with addresses of this daemon.
     Kubenet,
+    /// `kubenet-host-local`: pods on the bridge `cbr0`, with addresses of the node's pod ranges that the plugin keeps itself.
+    KubenetHostLocal,
 }
 
 /// What can be wrong with a configuration file.
@@ -166,13 +176,26 @@ impl Config {
         let state = fields.take("state", fields::absolute_path, problems).unwrap_or_else(|| STATE.into());
         let listen = Listen::decode(&mut fields, &state, problems);
         let metrics = fields.take("metrics", metrics, problems).unwrap_or(Some(METRICS.into()));
+        let kubernetes = Kubernetes::decode(&mut fields, problems);
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
-        let conflist = Conflist::decode(&mut fields, problems);
+        let conflist = Conflist::decode(&mut fields, source.as_ref(), problems);
+        let routes = fields.take("routes", Routes::read, problems);
         let node_rules = NodeRules::decode(&mut fields, source.as_ref(), problems);
         let ranges = Ranges::decode(&mut fields, source.as_ref(), problems);
         fields.finish(problems);
-        Some(Self { state, listen, metrics, source: source?, pool, conflist, node_rules, ranges })
+        Some(Self {
+            state,
+            listen,
+            metrics,
+            kubernetes,
+            source: source?,
+            pool,
+            conflist,
+            routes,
+            node_rules,
+            ranges,
+        })
     }
 }
 
@@ -229,7 +252,7 @@ impl Pool {
 }
 
 impl Conflist {
-    fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn decode(parent: &mut Fields, source: Option<&Source>, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut fields = Fields::of("conflist", parent.node("conflist")?, problems);
         let path = fields.take("path", conflist_path, problems);
         let template = fields.take("template", template, problems);
@@ -238,6 +261,13 @@ impl Conflist {
             if is_missing && !problems.iter().any(|problem| problem.field == field) {
                 problems.push(Problem { line: fields.line, field, says: "is missing".to_owned() });
             }
+        }
+        let has_ranges = source.is_none_or(|source| matches!(source, Source::PodCidr(_)));
+        if template == Some(Template::KubenetHostLocal) && !has_ranges {
+            let says =
+                "kubenet-host-local gives pods the whole of the node's ranges, which only source podCIDR has";
+            let (line, field) = (fields.line, fields.name_of("template"));
+            problems.push(Problem { line, field, says: says.to_owned() });
         }
         fields.finish(problems);
         Some(Self { path: path?, template: template? })
@@ -279,7 +309,10 @@ fn template(node: &Node) -> Result<Template, String> {
     match fields::text(node)?.as_str() {
         "vnet-transparent" => Ok(Template::VnetTransparent),
         "kubenet" => Ok(Template::Kubenet),
-        other => Err(format!("there is no template {other:?}, only vnet-transparent and kubenet")),
+        "kubenet-host-local" => Ok(Template::KubenetHostLocal),
+        other => {
+            Err(format!("there is no template {other:?}, only vnet-transparent, kubenet, kubenet-host-local"))
+        }
     }
 }
 

@@ -23,12 +23,16 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
+use crate::cluster::{Cluster, Traffic};
 use crate::config::{Config, ConfigError, NodeRules, Source};
 use crate::conflist;
 use crate::intents::{self, Applier};
+use crate::inventory::Memory;
 use crate::metrics::Metrics;
+use crate::networks::Networks;
 use crate::node_rules;
 use crate::ranges::{self, RangeError};
+use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 use crate::subnet_route;
@@ -68,6 +72,12 @@ struct SourceEnds {
     running: tokio::task::JoinHandle<()>,
 }
 
+/// What works at the routes, and where it says how it goes.
+struct RoutesEnds {
+    outlet: routes::Outlet,
+    running: tokio::task::JoinHandle<()>,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
@@ -79,15 +89,25 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     }
     let pool_id = intents::announce(&config);
 
-    let (metrics, registry) = Metrics::new();
+    let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
+    let (metrics, registry) = Metrics::new(cluster.traffic());
     let metrics = Arc::new(metrics);
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let (networks, networks_seen) = watch::channel(None);
-    let ends = Ends { reports: heard, needs, readiness, networks, metrics: Arc::clone(&metrics) };
+    let (routes_status, routes_seen) = watch::channel(None);
+    let (networks, networks_seen) = watch::channel(Arc::default());
+    let ends = Ends {
+        reports: heard,
+        needs,
+        readiness,
+        routes: routes_seen,
+        networks,
+        metrics: Arc::clone(&metrics),
+    };
     let (actor, inbox) = Handle::channel();
-    let acting = tokio::spawn(Actor::new(pool, store, config.pool, ends).run(inbox));
+    let acting =
+        tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
 
     let applier = Applier { actor: actor.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
     for directory in intents::directories(&config) {
@@ -104,20 +124,28 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop.clone()));
     let (rules, rules_seen) = watch::channel(config.node_rules.clone());
     let (state, to_routes) = (config.state.clone(), networks_seen.clone());
     tokio::spawn(subnet_route::keep(state, rules_seen.clone(), to_routes, actor.clone(), stop.clone()));
-    tokio::spawn(node_rules::keep(rules_seen, networks_seen, actor.clone(), Arc::clone(&metrics), stop));
+    let (to_rules, counted) = (networks_seen.clone(), Arc::clone(&metrics));
+    tokio::spawn(node_rules::keep(rules_seen, to_rules, actor.clone(), counted, stop.clone()));
+    let (cleared, cleared_seen) = watch::channel(false);
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, networks_seen, stop));
+
+    let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
+    let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
 
     actor.source_changed(config.source.kind()).await.ok();
-    let running = source::start(&config.source, &config.ranges, reports.clone(), needs_seen.clone());
+    let running =
+        source::start(&config.source, &config.ranges, &cluster, reports.clone(), needs_seen.clone());
     let mut life = Life {
         path: path.to_owned(),
         config,
+        cluster,
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
+        routes: RoutesEnds { outlet, running: routing },
         allow,
         conflist: conflist_config,
         node_rules: rules,
@@ -161,18 +189,21 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     }
 }
 
-/// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
-/// take the whole node out of service.
+/// Writes the conflist as soon as the daemon can serve and the routes are cleared. Once there, it stays: a pool that runs
+/// dry later is no reason to take the whole node out of service. It follows the node's ranges where it has them in it.
 async fn keep_conflist(
     mut config: watch::Receiver<Config>,
     mut readiness: watch::Receiver<Readiness>,
+    mut cleared: watch::Receiver<bool>,
+    mut networks: watch::Receiver<Arc<Networks>>,
     mut stop: Stop,
 ) {
     loop {
-        if *readiness.borrow_and_update() == Readiness::Ready {
+        let is_cleared = *cleared.borrow_and_update();
+        if *readiness.borrow_and_update() == Readiness::Ready && is_cleared {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
-                match conflist::write(conflist, &config) {
+                match conflist::write(conflist, &config, &networks.borrow_and_update().subnets()) {
                     Ok(()) => {}
                     Err(error) => tracing::error!(error = %Chain(&error), "the node will not become ready"),
                 }
@@ -181,6 +212,8 @@ async fn keep_conflist(
         tokio::select! {
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
+            changed = cleared.changed() => if changed.is_err() { return },
+            changed = networks.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
     }
@@ -190,9 +223,11 @@ async fn keep_conflist(
 struct Life {
     path: PathBuf,
     config: Config,
+    cluster: Cluster,
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
+    routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
     node_rules: watch::Sender<NodeRules>,
@@ -238,7 +273,8 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist, node_rules, ranges } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist, routes, node_rules, ranges } =
+            &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -247,11 +283,19 @@ impl Life {
         if *pool != before.pool {
             self.actor.configure(*pool).await.ok();
         }
-        if *source != before.source || *ranges != before.ranges {
+        if *kubernetes != before.kubernetes {
+            self.cluster = Cluster::new(kubernetes.clone(), self.cluster.traffic().clone());
+        }
+        let asks_another = *kubernetes != before.kubernetes && source.asks_cluster();
+        if *source != before.source || *ranges != before.ranges || asks_another {
             self.source.running.abort();
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, ranges, reports, needs);
+            self.source.running = source::start(source, ranges, &self.cluster, reports, needs);
+        }
+        if *routes != before.routes || *kubernetes != before.kubernetes {
+            self.routes.running.abort();
+            self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

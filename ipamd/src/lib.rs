@@ -15,8 +15,10 @@
 pub mod actor;
 pub mod admin;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod conflist;
+pub mod crd;
 pub mod daemon;
 pub mod history;
 pub mod intents;
@@ -26,6 +28,7 @@ pub mod networks;
 pub mod node_rules;
 pub mod ranges;
 pub mod rebuild;
+pub mod routes;
 pub mod server;
 pub mod source;
 pub mod subnet_route;

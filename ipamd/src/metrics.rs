@@ -13,8 +13,12 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::actor::Figures;
+use crate::cluster::Traffic;
 
 mod pool;
+mod routes;
+
+pub use routes::RouteMetrics;
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Metrics {
     pub requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     /// From an assignment's request to its answer. Seconds.
     pub latency: Histogram,
+    /// Routes to other nodes' pods.
+    pub routes: RouteMetrics,
     figures: Arc<Mutex<Figures>>,
 }
 
@@ -72,8 +78,8 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// The metrics, and the registry that tells them.
-    pub fn new() -> (Self, Registry) {
+    /// The metrics, and the registry that tells them and `traffic`.
+    pub fn new(traffic: &Traffic) -> (Self, Registry) {
         let figures = Arc::new(Mutex::new(Figures::default()));
         let metrics = Self {
             assignments: Assignments::default(),
@@ -87,6 +93,7 @@ impl Metrics {
             node_rules_in_force: Gauge::default(),
             requests: Family::new_with_constructor(buckets),
             latency: buckets(),
+            routes: RouteMetrics::default(),
             figures: Arc::clone(&figures),
         };
         let mut registry = Registry::default();
@@ -131,6 +138,8 @@ impl Metrics {
             "1 while the table inet podnet-node is as it has to be; 0 as well where no rules are asked for",
             metrics.node_rules_in_force.clone(),
         );
+        metrics.routes.register(own);
+        traffic.register(&mut registry);
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)
     }

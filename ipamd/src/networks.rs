@@ -28,9 +28,20 @@ impl Networks {
         Self { host: inventory.host, all: inventory.networks.clone(), names: named.collect() }
     }
 
+    /// The subnets, in the source's order.
+    pub fn subnets(&self) -> Vec<IpNet> {
+        self.all.iter().map(|network| network.subnet).collect()
+    }
+
     /// What the source calls an address; without a name of its own, the address.
     pub fn name(&self, address: IpAddr) -> String {
         self.names.get(&address).cloned().unwrap_or_else(|| address.to_string())
+    }
+
+    /// The address that the source calls so.
+    pub fn address(&self, name: &str) -> Option<IpAddr> {
+        let named = self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address);
+        named.or_else(|| name.parse().ok())
     }
 
     /// The network that an address is of: that of its container and family, or the first that has room for it.

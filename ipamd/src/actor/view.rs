@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
+use crate::routes::RoutesStatus;
 use crate::upkeep::{Kept, Upkeep};
 
 /// All that an operator asks first: `GET /debug/status`.
@@ -32,6 +33,9 @@ pub struct Status {
     /// How the routes to the pods' subnets are; none: none are asked for.
     #[serde(default)]
     pub subnet_routes: Option<Upkeep>,
+    /// The routes to other nodes' pods; none: they are not the daemon's business.
+    #[serde(default)]
+    pub routes: Option<RoutesStatus>,
     /// How often an address was assigned before its cool-down ended.
     pub cool_downs_skipped: u64,
     /// Who has what, by name.
@@ -50,6 +54,9 @@ pub struct SourceStatus {
     pub age_seconds: Option<u64>,
     /// What went wrong since.
     pub error: Option<String>,
+    /// What it says that would harm pods that run, and so is not done.
+    #[serde(default)]
+    pub complaints: Vec<String>,
     /// The subnets.
     pub subnets: Vec<String>,
 }
@@ -131,11 +138,13 @@ impl Actor {
                 kind: self.source.kind.to_owned(),
                 age_seconds: self.source.last_good.map(|at| now.saturating_sub(at).as_secs()),
                 error: self.source.error().map(str::to_owned),
+                complaints: self.complaints(),
                 subnets: self.networks.all.iter().map(|network| network.subnet.to_string()).collect(),
             },
             pool: self.families(),
             node_rules: self.node_rules.clone(),
             subnet_routes: self.subnet_routes.clone(),
+            routes: self.ends.routes.borrow().clone(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,
             events: events.collect(),

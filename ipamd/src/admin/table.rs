@@ -1,6 +1,7 @@
 //! The status in tables, for people.
 
 use crate::actor::view::{FamilyStatus, PodStatus, Status};
+use crate::routes::RoutesStatus;
 
 /// The whole status.
 pub(super) fn of(status: &Status) -> String {
@@ -25,12 +26,28 @@ fn state(status: &Status) -> String {
     let age = source.age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
     let error =
         source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
+    let complaints: Vec<String> =
+        source.complaints.iter().map(|complaint| format!("source: {}\n", visible(complaint))).collect();
     let subnets = source.subnets.join(", ");
     let upkeep = status
         .upkeep()
         .map(|(kept, how)| format!("{kept}: {}\n", visible(how.error.as_deref().unwrap_or("in force"))));
     let upkeep = upkeep.collect::<Vec<_>>().concat();
-    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}{upkeep}", source.kind)
+    let routes = status.routes.as_ref().map(routes).unwrap_or_default();
+    format!(
+        "{ready}\nsource {} ({subnets}), last good word {age}\n{error}{}{routes}{upkeep}",
+        source.kind,
+        complaints.concat()
+    )
+}
+
+fn routes(routes: &RoutesStatus) -> String {
+    let mut text = format!("routes {}: {}\n", routes.kind, visible(&routes.summary()));
+    let refused = routes.refused.iter().map(|refused| format!("no route: {refused}"));
+    for line in routes.problems().map(|problem| format!("routes error: {problem}")).chain(refused) {
+        text.extend(["  ", &*visible(&line), "\n"]);
+    }
+    text
 }
 
 fn family(family: &FamilyStatus) -> [String; 7] {

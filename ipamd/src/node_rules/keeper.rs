@@ -6,7 +6,7 @@
 //!  time to look, to retry ─┘         └─▶ else: (repair: ask the damper) ──▶ write ──▶ wait
 //! ```
 //!
-//! Until the source has said something, what there is stays: after a restart of the daemon it is what the pods need.
+//! Where no subnet is known, what there is stays: the source has not said anything, and the pods need it.
 //! Where nothing is wanted, what is left of before is removed, and nobody listens any more.
 
 use std::future::pending;
@@ -53,7 +53,7 @@ enum Cause {
 /// Keeps the table until the daemon ends; then it stays.
 pub async fn keep(
     mut rules: watch::Receiver<NodeRules>,
-    mut networks: watch::Receiver<Option<Arc<Networks>>>,
+    mut networks: watch::Receiver<Arc<Networks>>,
     actor: Handle,
     metrics: Arc<Metrics>,
     mut stop: Stop,
@@ -67,7 +67,7 @@ pub async fn keep(
         let known = networks.borrow_and_update().clone();
         // Before the look, so that nothing that changes after it is missed.
         monitor = if asked.has_rules() { monitor.or_else(listen) } else { None };
-        let next = keeper.round(&asked, known.as_deref(), cause).await;
+        let next = keeper.round(&asked, &known, cause).await;
         cause = tokio::select! {
             changed = rules.changed() => if changed.is_err() { return } else { Cause::Wanted },
             changed = networks.changed() => if changed.is_err() { return } else { Cause::Wanted },
@@ -95,13 +95,15 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn round(&mut self, asked: &NodeRules, known: Option<&Networks>, cause: Cause) -> Next {
+    async fn round(&mut self, asked: &NodeRules, known: &Networks, cause: Cause) -> Next {
         if !asked.has_rules() {
             self.clear().await;
             return Next { look: None, is_damped: false };
         }
-        let Some(networks) = known else { return Next { look: None, is_damped: false } };
-        let kept = match Table::wanted(asked, networks) {
+        if known.all.is_empty() {
+            return Next { look: None, is_damped: false };
+        }
+        let kept = match Table::wanted(asked, known) {
             Ok(wanted) => self.bring(wanted, cause).await,
             Err(error) => Err(error.into()),
         };

@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub async fn keep(
     state: PathBuf,
     mut rules: watch::Receiver<NodeRules>,
-    mut networks: watch::Receiver<Option<Arc<Networks>>>,
+    mut networks: watch::Receiver<Arc<Networks>>,
     actor: Handle,
     mut stop: Stop,
 ) {
@@ -36,11 +36,10 @@ pub async fn keep(
     loop {
         let is_asked = rules.borrow_and_update().subnet_route;
         let known = networks.borrow_and_update().clone();
-        // Until the source has said something, what there is stays.
-        let done = match (is_asked, known) {
-            (false, _) => Some(off_the_runtime(state.clone(), None).await),
-            (true, Some(networks)) => Some(off_the_runtime(state.clone(), Some(networks)).await),
-            (true, None) => None,
+        // Where no subnet is known, what there is stays.
+        let done = match is_asked {
+            true if known.all.is_empty() => None,
+            is_asked => Some(off_the_runtime(state.clone(), is_asked.then_some(known)).await),
         };
         let status = done
             .filter(|_| is_asked)

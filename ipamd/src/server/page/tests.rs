@@ -1,5 +1,6 @@
 use super::*;
 use crate::actor::view::{EventStatus, PodStatus, SourceStatus};
+use crate::routes::RoutesStatus;
 use crate::upkeep::Upkeep;
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
@@ -28,12 +29,20 @@ fn status() -> Status {
         source: SourceStatus {
             kind: HOSTILE.to_owned(),
             age_seconds: Some(3),
+            complaints: Vec::new(),
             error: Some(HOSTILE.to_owned()),
             subnets: vec![HOSTILE.to_owned()],
         },
         pool: vec![family],
         node_rules: Some(Upkeep::of(Some(HOSTILE.to_owned()))),
         subnet_routes: Some(Upkeep::of(None)),
+        routes: Some(RoutesStatus {
+            kind: HOSTILE.to_owned(),
+            awaits: Some(HOSTILE.to_owned()),
+            refused: vec![HOSTILE.to_owned()],
+            cluster_error: Some(HOSTILE.to_owned()),
+            ..RoutesStatus::default()
+        }),
         cool_downs_skipped: 0,
         pods: vec![pod],
         events: vec![EventStatus { at: HOSTILE.to_owned(), event: HOSTILE.to_owned() }],
@@ -47,7 +56,7 @@ fn nothing_from_outside_becomes_markup() {
     assert!(!page.contains("'x'"), "{page}");
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;").count(),
-        9,
+        13,
         "{page}"
     );
 }
