@@ -27,6 +27,7 @@ use crate::config::{Config, ConfigError};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::metrics::Metrics;
+use crate::reconcile::Reconciler;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -95,8 +96,9 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let server = Server::new(actor.clone(), Arc::clone(&metrics), operations);
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
-    let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
+    let (in_force, config_seen) = watch::channel(config.clone());
+    tokio::spawn(keep_conflist(config_seen.clone(), readiness_seen, stop.clone()));
+    tokio::spawn(Reconciler::new(actor.clone(), Arc::clone(&metrics)).run(config_seen, stop));
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, reports.clone(), needs_seen.clone());
@@ -107,7 +109,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
         allow,
-        conflist: conflist_config,
+        in_force,
     };
     life.follow(&mut signals).await;
     tracing::info!("ending");
@@ -170,7 +172,7 @@ struct Life {
     metrics: Arc<Metrics>,
     source: SourceEnds,
     allow: watch::Sender<Vec<u32>>,
-    conflist: watch::Sender<Config>,
+    in_force: watch::Sender<Config>,
 }
 
 impl Life {
@@ -212,7 +214,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, source, pool, reconcile, conflist } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -227,8 +229,8 @@ impl Life {
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
             self.source.running = source::start(source, reports, needs);
         }
-        if *conflist != before.conflist {
-            self.conflist.send_replace(self.config.clone());
+        if *conflist != before.conflist || *reconcile != before.reconcile {
+            self.in_force.send_replace(self.config.clone());
         }
         tracing::info!(source = source.kind(), "the configuration is in force");
     }

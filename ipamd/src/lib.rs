@@ -23,6 +23,7 @@ pub mod intents;
 pub mod inventory;
 pub mod metrics;
 pub mod networks;
-pub mod rebuild;
+pub mod reconcile;
 pub mod server;
+pub mod sightings;
 pub mod source;

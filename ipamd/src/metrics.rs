@@ -8,6 +8,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -28,6 +29,12 @@ pub struct Metrics {
     pub journal_errors: Counter,
     /// Release intents that were applied.
     pub intents: Counter,
+    /// What was put right after a look at the node, by kind.
+    pub reconciled: Family<Action, Counter>,
+    /// Attachments without a sign of life.
+    pub missing: Gauge,
+    /// Addresses that two claim.
+    pub conflicts: Gauge,
     /// Configurations that were refused.
     pub config_errors: Counter,
     /// From a request's arrival to its answer, by path, method and return code. Seconds.
@@ -59,6 +66,19 @@ pub struct RequestLabels {
     pub cns_return_code: &'static str,
 }
 
+/// What a look at the node leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Action {
+    action: &'static str,
+}
+
+impl Action {
+    /// A dead attachment's addresses were released.
+    pub const RELEASED: Self = Self { action: "released" };
+    /// A live attachment was adopted.
+    pub const ADOPTED: Self = Self { action: "adopted" };
+}
+
 /// 1 ms and up, as CNS has them, and two decades below: our answers are there.
 fn buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 18))
@@ -74,6 +94,9 @@ impl Metrics {
             source_errors: Counter::default(),
             journal_errors: Counter::default(),
             intents: Counter::default(),
+            reconciled: Family::default(),
+            missing: Gauge::default(),
+            conflicts: Gauge::default(),
             config_errors: Counter::default(),
             requests: Family::new_with_constructor(buckets),
             latency: buckets(),
@@ -106,6 +129,13 @@ impl Metrics {
         ] {
             own.register(name, help, counter.clone());
         }
+        own.register(
+            "reconciled",
+            "Attachments put right after a look at the node",
+            metrics.reconciled.clone(),
+        );
+        own.register("missing", "Attachments without a sign of life", metrics.missing.clone());
+        own.register("conflicts", "Addresses that two claim", metrics.conflicts.clone());
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)
     }

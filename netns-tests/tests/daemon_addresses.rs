@@ -56,8 +56,8 @@ fn podnet_alone(name: &str, body: fn() -> Outcome) -> Case {
 }
 
 /// How many addresses the pool has, and the first of them.
-const COUNT: u8 = 8;
-const FIRST: u8 = 16;
+pub(crate) const COUNT: u8 = 8;
+pub(crate) const FIRST: u8 = 16;
 
 /// The daemon's folder. Not in podnet's own, which snapshots look at.
 pub(crate) const FOLDER: &str = "/run/ipamd";
@@ -66,7 +66,7 @@ pub(crate) const SOCKET: &str = "/run/ipamd/state/ipamd.sock";
 /// Where the links to podnet are.
 const LINKS: &str = "/run/plugins";
 
-fn network(scene: Scene) -> Result<Network, Failure> {
+pub(crate) fn network(scene: Scene) -> Result<Network, Failure> {
     network_of(scene, &json!({"socket": SOCKET}))
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn start(scene: Scene) -> Result<Ipamd, Failure> {
     start_with(&ipamd::pool(scene.family, FIRST, COUNT))
 }
 
-fn start_with(config: &str) -> Result<Ipamd, Failure> {
+pub(crate) fn start_with(config: &str) -> Result<Ipamd, Failure> {
     fs::create_dir_all(FOLDER)?;
     let daemon = Ipamd::start(Path::new(FOLDER), config)?;
     daemon.ready()?;

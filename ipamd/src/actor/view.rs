@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
+use crate::reconcile::Findings;
 
 /// All that an operator asks first: `GET /debug/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Status {
     pub cool_downs_skipped: u64,
     /// Who has what, by name.
     pub pods: Vec<PodStatus>,
+    /// What the last look at the node found; none: it has not been looked at yet.
+    #[serde(default)]
+    pub reconciliation: Option<Findings>,
     /// What happened lately, newest first.
     pub events: Vec<EventStatus>,
 }
@@ -121,6 +125,10 @@ impl Actor {
             pool: self.families(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,
+            reconciliation: self.findings.as_ref().map(|(findings, at)| Findings {
+                age_seconds: now.saturating_sub(*at).as_secs(),
+                ..findings.clone()
+            }),
             events: events.collect(),
         }
     }
