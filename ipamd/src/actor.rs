@@ -28,20 +28,23 @@ use crate::history::History;
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::reconcile::Findings;
 use crate::routes::RoutesStatus;
 use crate::source::{Needs, Report};
 use crate::upkeep::{Kept, Upkeep};
 
 mod answer;
+mod asked;
 mod figures;
 mod handle;
 mod supply;
 pub mod view;
 
 pub use figures::Figures;
-pub use handle::{Granted, Handle, Unavailable};
+pub use handle::{Adoption, Granted, Handle, Unavailable};
 
 use answer::Pending;
+use asked::Asked;
 use handle::Command;
 use supply::SourceState;
 
@@ -68,6 +71,9 @@ pub struct Actor {
     node_rules: Option<Upkeep>,
     /// How the routes to the pods' subnets are; none: none are asked for.
     subnet_routes: Option<Upkeep>,
+    asked: Asked,
+    /// What the last look at the node found, and when that was.
+    findings: Option<(Findings, Duration)>,
     /// Why the last write failed, while it is not made good.
     trouble: Option<String>,
     ends: Ends,
@@ -104,6 +110,8 @@ impl Actor {
             history: History::default(),
             node_rules: None,
             subnet_routes: None,
+            asked: Asked::default(),
+            findings: None,
             trouble: None,
             ends,
         };
@@ -148,12 +156,30 @@ impl Actor {
         for command in first.into_iter().chain(waiting).take(GROUP) {
             match command {
                 Command::Assign { request, answer } => {
+                    let key = request.attachment.key().clone();
                     let outcome = self.pool.assign(request, now, &mut events);
+                    if outcome.as_ref().is_ok_and(|assigned| assigned.existing) {
+                        self.asked.note(key, now);
+                    }
                     pending.push(Pending::Assign { outcome, answer });
                 }
                 Command::Release { key, answer } => {
                     let outcome = self.pool.release(&key, now, &mut events);
                     pending.push(Pending::Release { key, outcome, answer });
+                }
+                Command::ReleaseUnlessAsked { key, asked, answer } => {
+                    let is_as_seen = self.last_asked(&key) == Some(asked);
+                    let outcome = is_as_seen.then(|| self.pool.release(&key, now, &mut events));
+                    pending.push(Pending::Bury { key, outcome, answer });
+                }
+                Command::Adopt { holder, answer } => {
+                    let key = holder.attachment.key().clone();
+                    let outcome = self.pool.adopt(holder, now, &mut events);
+                    pending.push(Pending::Adopt { key, outcome, answer });
+                }
+                Command::Reconciled(findings, at) => {
+                    self.findings = Some((findings, at));
+                    self.forget_askers();
                 }
                 Command::Configure(settings) => {
                     self.settings = settings;

@@ -45,6 +45,8 @@ pub struct Config {
     pub source: Source,
     /// `pool`: how they are kept.
     pub pool: Pool,
+    /// `reconcile`: how the pool is held against what lives on the node.
+    pub reconcile: Reconcile,
     /// `conflist`: the file that tells the container runtime that the node's network is ready; none: none is written.
     pub conflist: Option<Conflist>,
     /// `nodeRules`: what is kept on the node for all pods.
@@ -96,6 +98,22 @@ impl Default for Pool {
             warm: None,
             minimum: None,
         }
+    }
+}
+
+/// How the pool is held against what lives on the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconcile {
+    /// `interval`: between two looks at most; a link that is gone leads to one at once.
+    pub interval: Duration,
+    /// `grace`: how long an attachment may show no sign of life.
+    pub grace: Duration,
+}
+
+impl Default for Reconcile {
+    /// A minute each.
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(1), grace: Duration::from_mins(1) }
     }
 }
 
@@ -179,6 +197,7 @@ impl Config {
         let kubernetes = Kubernetes::decode(&mut fields, problems);
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
+        let reconcile = Reconcile::decode(&mut fields, problems);
         let conflist = Conflist::decode(&mut fields, source.as_ref(), problems);
         let routes = fields.take("routes", Routes::read, problems);
         let node_rules = NodeRules::decode(&mut fields, source.as_ref(), problems);
@@ -191,6 +210,7 @@ impl Config {
             kubernetes,
             source: source?,
             pool,
+            reconcile,
             conflist,
             routes,
             node_rules,
@@ -248,6 +268,18 @@ impl Pool {
         }
         fields.finish(problems);
         pool
+    }
+}
+
+impl Reconcile {
+    fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Self {
+        let default = Self::default();
+        let Some(node) = parent.node("reconcile") else { return default };
+        let mut fields = Fields::of("reconcile", node, problems);
+        let mut take = |name| fields.take(name, fields::interval, problems);
+        let (interval, grace) = (take("interval"), take("grace"));
+        fields.finish(problems);
+        Self { interval: interval.unwrap_or(default.interval), grace: grace.unwrap_or(default.grace) }
     }
 }
 

@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::networks::Networks;
 use crate::node_rules;
 use crate::ranges::{self, RangeError};
+use crate::reconcile::Reconciler;
 use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
@@ -123,14 +124,15 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let server = Server::new(actor.clone(), Arc::clone(&metrics), operations);
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
-    let (conflist_config, conflist_seen) = watch::channel(config.clone());
+    let (in_force, config_seen) = watch::channel(config.clone());
     let (rules, rules_seen) = watch::channel(config.node_rules.clone());
     let (state, to_routes) = (config.state.clone(), networks_seen.clone());
     tokio::spawn(subnet_route::keep(state, rules_seen.clone(), to_routes, actor.clone(), stop.clone()));
     let (to_rules, counted) = (networks_seen.clone(), Arc::clone(&metrics));
     tokio::spawn(node_rules::keep(rules_seen, to_rules, actor.clone(), counted, stop.clone()));
     let (cleared, cleared_seen) = watch::channel(false);
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, networks_seen, stop));
+    tokio::spawn(Reconciler::new(actor.clone(), Arc::clone(&metrics)).run(config_seen.clone(), stop.clone()));
+    tokio::spawn(keep_conflist(config_seen, readiness_seen, cleared_seen, networks_seen, stop));
 
     let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
     let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
@@ -147,8 +149,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         source: SourceEnds { reports, needs: needs_seen, running },
         routes: RoutesEnds { outlet, running: routing },
         allow,
-        conflist: conflist_config,
         node_rules: rules,
+        in_force,
     };
     life.follow(&mut signals).await;
     tracing::info!("ending");
@@ -229,8 +231,8 @@ struct Life {
     source: SourceEnds,
     routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
-    conflist: watch::Sender<Config>,
     node_rules: watch::Sender<NodeRules>,
+    in_force: watch::Sender<Config>,
 }
 
 impl Life {
@@ -273,8 +275,19 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, kubernetes, source, pool, conflist, routes, node_rules, ranges } =
-            &self.config;
+        let Config {
+            state,
+            listen,
+            metrics,
+            kubernetes,
+            source,
+            pool,
+            reconcile,
+            conflist,
+            routes,
+            node_rules,
+            ranges,
+        } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -297,8 +310,8 @@ impl Life {
             self.routes.running.abort();
             self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
         }
-        if *conflist != before.conflist {
-            self.conflist.send_replace(self.config.clone());
+        if *conflist != before.conflist || *reconcile != before.reconcile {
+            self.in_force.send_replace(self.config.clone());
         }
         if *node_rules != before.node_rules {
             self.node_rules.send_replace(node_rules.clone());

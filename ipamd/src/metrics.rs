@@ -33,6 +33,12 @@ pub struct Metrics {
     pub journal_errors: Counter,
     /// Release intents that were applied.
     pub intents: Counter,
+    /// What was put right after a look at the node, by kind.
+    pub reconciled: Family<Action, Counter>,
+    /// Attachments without a sign of life.
+    pub missing: Gauge,
+    /// Addresses that two claim.
+    pub conflicts: Gauge,
     /// Configurations that were refused.
     pub config_errors: Counter,
     /// Tables of node rules that others had changed.
@@ -72,6 +78,19 @@ pub struct RequestLabels {
     pub cns_return_code: &'static str,
 }
 
+/// What a look at the node leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Action {
+    action: &'static str,
+}
+
+impl Action {
+    /// A dead attachment's addresses were released.
+    pub const RELEASED: Self = Self { action: "released" };
+    /// A live attachment was adopted.
+    pub const ADOPTED: Self = Self { action: "adopted" };
+}
+
 /// 1 ms and up, as CNS has them, and two decades below: our answers are there.
 fn buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 18))
@@ -87,6 +106,9 @@ impl Metrics {
             source_errors: Counter::default(),
             journal_errors: Counter::default(),
             intents: Counter::default(),
+            reconciled: Family::default(),
+            missing: Gauge::default(),
+            conflicts: Gauge::default(),
             config_errors: Counter::default(),
             node_rules_repairs: Counter::default(),
             node_rules_errors: Counter::default(),
@@ -138,6 +160,13 @@ impl Metrics {
             "1 while the table inet podnet-node is as it has to be; 0 as well where no rules are asked for",
             metrics.node_rules_in_force.clone(),
         );
+        own.register(
+            "reconciled",
+            "Attachments put right after a look at the node",
+            metrics.reconciled.clone(),
+        );
+        own.register("missing", "Attachments without a sign of life", metrics.missing.clone());
+        own.register("conflicts", "Addresses that two claim", metrics.conflicts.clone());
         metrics.routes.register(own);
         traffic.register(&mut registry);
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));

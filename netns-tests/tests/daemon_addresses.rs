@@ -66,7 +66,7 @@ pub(crate) const SOCKET: &str = "/run/ipamd/state/ipamd.sock";
 /// Where the links to podnet are.
 const LINKS: &str = "/run/plugins";
 
-fn network(scene: Scene) -> Result<Network, Failure> {
+pub(crate) fn network(scene: Scene) -> Result<Network, Failure> {
     network_of(scene, &json!({"socket": SOCKET}))
 }
 

@@ -29,6 +29,7 @@ mod masq_repair;
 mod masq_rules;
 mod node_tool;
 mod podman;
+mod reconcile;
 mod results;
 mod routes;
 mod runtime;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         hairpin::cases(),
         guard::cases(),
         vnet::cases(),
+        reconcile::cases(),
         podman::cases(),
         containerd::cases(),
         differential::cases(),

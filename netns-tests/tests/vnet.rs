@@ -49,7 +49,7 @@ fn case(name: &str, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case 
 }
 
 /// Mode vnet with addresses of the daemon.
-fn network() -> Result<Network, Failure> {
+pub(crate) fn network() -> Result<Network, Failure> {
     let entry = json!({"type": "podnet", "mode": "vnet", "ipam": {"type": "podnet-ipamd", "socket": SOCKET}});
     Ok(Network {
         name: "azure".to_owned(),

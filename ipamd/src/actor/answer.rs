@@ -3,16 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use podnet_ipam_core::{Assigned, Attachment, Key, Refused, Released};
+use podnet_ipam_core::{Assigned, Attachment, Conflict, Key, Refused, Released};
 use tokio::sync::oneshot;
 
 use super::Actor;
-use super::handle::{Granted, Unavailable};
+use super::handle::{Adoption, Granted, Unavailable};
 
 /// A change of the pool whose answer waits.
 pub(super) enum Pending {
-    Assign { outcome: Result<Assigned, Refused>, answer: oneshot::Sender<Result<Granted, Unavailable>> },
-    Release { key: Key, outcome: Released, answer: oneshot::Sender<Result<Released, Unavailable>> },
+    Assign {
+        outcome: Result<Assigned, Refused>,
+        answer: oneshot::Sender<Result<Granted, Unavailable>>,
+    },
+    Release {
+        key: Key,
+        outcome: Released,
+        answer: oneshot::Sender<Result<Released, Unavailable>>,
+    },
+    /// A release by the daemon itself; none: the attachment was heard of.
+    Bury {
+        key: Key,
+        outcome: Option<Released>,
+        answer: oneshot::Sender<Result<Option<Released>, Unavailable>>,
+    },
+    Adopt {
+        key: Key,
+        outcome: Result<(), Conflict>,
+        answer: oneshot::Sender<Adoption>,
+    },
 }
 
 impl Pending {
@@ -28,6 +46,13 @@ impl Pending {
                 actor.note_release(&key, &outcome);
                 answer.send(Ok(outcome)).ok();
             }
+            Self::Bury { key, outcome, answer } => {
+                if let Some(outcome) = &outcome {
+                    actor.note_release(&key, outcome);
+                }
+                answer.send(Ok(outcome)).ok();
+            }
+            Self::Adopt { outcome, answer, .. } => drop(answer.send(Ok(outcome))),
         }
     }
 
@@ -37,6 +62,8 @@ impl Pending {
         match self {
             Self::Assign { answer, .. } => drop(answer.send(Err(unavailable))),
             Self::Release { answer, .. } => drop(answer.send(Err(unavailable))),
+            Self::Bury { answer, .. } => drop(answer.send(Err(unavailable))),
+            Self::Adopt { answer, .. } => drop(answer.send(Err(unavailable))),
         }
     }
 }
@@ -56,20 +83,31 @@ impl Actor {
                     }
                     answer.refuse(reason);
                 }
-                Pending::Release { outcome: Released::Freed(holder), .. } => {
+                Pending::Adopt { outcome: Ok(()), key, .. } => {
+                    self.pool.release(key, now, &mut unwritten);
+                    answer.refuse(reason);
+                }
+                Pending::Release { outcome: Released::Freed(holder), .. }
+                | Pending::Bury { outcome: Some(Released::Freed(holder)), .. } => {
                     if let Err(conflict) = self.pool.adopt(holder.clone(), now, &mut unwritten) {
                         tracing::error!(%conflict, "a release that could not be written cannot be taken back");
                     }
                     answer.refuse(reason);
                 }
-                Pending::Assign { .. } | Pending::Release { .. } => unchanged.push(answer),
+                Pending::Assign { .. }
+                | Pending::Release { .. }
+                | Pending::Bury { .. }
+                | Pending::Adopt { .. } => unchanged.push(answer),
             }
         }
         for answer in unchanged.into_iter().rev() {
             let is_still_so = match &answer {
                 Pending::Assign { outcome: Ok(assigned), .. } => self.holder_of(assigned).is_some(),
                 Pending::Release { key, outcome: Released::Unknown, .. } => self.pool.holder(key).is_none(),
-                Pending::Assign { .. } | Pending::Release { .. } => true,
+                Pending::Assign { .. }
+                | Pending::Release { .. }
+                | Pending::Bury { .. }
+                | Pending::Adopt { .. } => true,
             };
             if is_still_so {
                 answer.send(self);

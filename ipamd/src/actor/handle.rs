@@ -1,13 +1,15 @@
 //! The way to the actor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use podnet_ipam_core::{Assigned, Key, Refused, Released, Request};
+use podnet_ipam_core::{Assigned, Conflict, Holder, Key, Refused, Released, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Actor;
 use crate::config;
 use crate::networks::Networks;
+use crate::reconcile::Findings;
 use crate::upkeep::{Kept, Upkeep};
 
 /// Requests that may wait; more wait in their own connections.
@@ -29,6 +31,24 @@ pub enum Command {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Released, Unavailable>>,
     },
+    /// An attachment's addresses back, unless it asked for them after a moment.
+    ReleaseUnlessAsked {
+        /// Who.
+        key: Key,
+        /// When it asked last, as far as was known ([`Actor::ledger`]).
+        asked: Duration,
+        /// Where the answer goes; nothing was done where it asked later.
+        answer: oneshot::Sender<Result<Option<Released>, Unavailable>>,
+    },
+    /// An attachment that was seen to live holds what it was seen to have.
+    Adopt {
+        /// Who, and what.
+        holder: Holder,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Adoption>,
+    },
+    /// What a look at the node found, and when.
+    Reconciled(Findings, Duration),
     /// Other settings.
     Configure(config::Pool),
     /// Another source is in force, of this kind.
@@ -47,6 +67,9 @@ pub struct Granted {
     /// What is known of them.
     pub networks: Arc<Networks>,
 }
+
+/// Whether an attachment was adopted; a contradiction changes nothing.
+pub type Adoption = Result<Result<(), Conflict>, Unavailable>;
 
 /// Nothing was done, for a reason that has nothing to do with the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +108,25 @@ impl Handle {
         let (answer, heard) = oneshot::channel();
         self.0.blocking_send(Command::Release { key, answer }).ok().ok_or(Unavailable::Ending)?;
         heard.blocking_recv().ok().ok_or(Unavailable::Ending)?
+    }
+
+    /// Gives back the addresses of an attachment that is gone, unless it has asked for them since it `asked` last.
+    pub async fn release_unless_asked(
+        &self,
+        key: Key,
+        asked: Duration,
+    ) -> Result<Option<Released>, Unavailable> {
+        self.ask(|answer| Command::ReleaseUnlessAsked { key, asked, answer }).await?
+    }
+
+    /// Makes an attachment that lives the holder of what it has.
+    pub async fn adopt(&self, holder: Holder) -> Adoption {
+        self.ask(|answer| Command::Adopt { holder, answer }).await?
+    }
+
+    /// Says what a look at the node found.
+    pub async fn reconciled(&self, findings: Findings, at: Duration) -> Result<(), Unavailable> {
+        self.tell(Command::Reconciled(findings, at)).await
     }
 
     /// Looks at everything, after all that was asked before.
@@ -127,6 +169,9 @@ impl std::fmt::Debug for Command {
         formatter.write_str(match self {
             Self::Assign { .. } => "Assign",
             Self::Release { .. } => "Release",
+            Self::ReleaseUnlessAsked { .. } => "ReleaseUnlessAsked",
+            Self::Adopt { .. } => "Adopt",
+            Self::Reconciled(..) => "Reconciled",
             Self::Configure(_) => "Configure",
             Self::SourceChanged(_) => "SourceChanged",
             Self::Upkeep(..) => "Upkeep",

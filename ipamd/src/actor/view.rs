@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
+use crate::reconcile::Findings;
 use crate::routes::RoutesStatus;
 use crate::upkeep::{Kept, Upkeep};
 
@@ -40,6 +41,9 @@ pub struct Status {
     pub cool_downs_skipped: u64,
     /// Who has what, by name.
     pub pods: Vec<PodStatus>,
+    /// What the last look at the node found; none: it has not been looked at yet.
+    #[serde(default)]
+    pub reconciliation: Option<Findings>,
     /// What happened lately, newest first.
     pub events: Vec<EventStatus>,
 }
@@ -147,6 +151,10 @@ impl Actor {
             routes: self.ends.routes.borrow().clone(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,
+            reconciliation: self.findings.as_ref().map(|(findings, at)| Findings {
+                age_seconds: now.saturating_sub(*at).as_secs(),
+                ..findings.clone()
+            }),
             events: events.collect(),
         }
     }

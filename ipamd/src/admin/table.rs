@@ -1,6 +1,7 @@
 //! The status in tables, for people.
 
 use crate::actor::view::{FamilyStatus, PodStatus, Status};
+use crate::reconcile::{Findings, Missing};
 use crate::routes::RoutesStatus;
 
 /// The whole status.
@@ -17,7 +18,23 @@ pub(super) fn of(status: &Status) -> String {
         table(["NAMESPACE", "POD", "INTERFACE", "ADDRESSES", "CONTAINER"], &pods),
         format!("last events\n{}", events.concat()),
     ]
+    .into_iter()
+    .chain(status.reconciliation.as_ref().and_then(findings))
+    .collect::<Vec<_>>()
     .join("\n")
+}
+
+/// What the last look at the node found; none: all is well.
+fn findings(findings: &Findings) -> Option<String> {
+    let missing = |missing: &Missing| {
+        let addresses: Vec<String> = missing.addresses.iter().map(ToString::to_string).collect();
+        let (container, seconds) = (visible(&missing.container), missing.released_in_seconds);
+        format!("  no sign of life of {container} ({}): released in {seconds} s\n", addresses.join(","))
+    };
+    let conflict = |conflict: &String| format!("  {}\n", visible(conflict));
+    let lines: Vec<String> =
+        findings.missing.iter().map(missing).chain(findings.conflicts.iter().map(conflict)).collect();
+    (!lines.is_empty()).then(|| format!("the node, {} s ago\n{}", findings.age_seconds, lines.concat()))
 }
 
 fn state(status: &Status) -> String {

@@ -188,6 +188,13 @@ pub(super) fn duration(node: &Node) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| format!("{text:?} is no duration, as in 30s, 1m30s or 500ms"))
 }
 
+/// A duration between two looks at something: never so short that it would be looked at without pause.
+pub(super) fn interval(node: &Node) -> Result<Duration, String> {
+    let interval = duration(node)?;
+    let least = Duration::from_millis(100);
+    if interval < least { Err(format!("{interval:?} is less than {least:?}")) } else { Ok(interval) }
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;

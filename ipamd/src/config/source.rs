@@ -120,8 +120,8 @@ impl Poll {
     fn decode(fields: &mut Fields, url: &str, problems: &mut Vec<Problem>) -> Self {
         let poll = Self {
             url: fields.take("url", plain_http, problems).unwrap_or_else(|| url.to_owned()),
-            fastest: fields.take("fastest", interval, problems).unwrap_or(Duration::from_secs(4)),
-            slowest: fields.take("slowest", interval, problems).unwrap_or(Duration::from_mins(1)),
+            fastest: fields.take("fastest", fields::interval, problems).unwrap_or(Duration::from_secs(4)),
+            slowest: fields.take("slowest", fields::interval, problems).unwrap_or(Duration::from_mins(1)),
         };
         if poll.slowest < poll.fastest {
             let (line, field) = (fields.line, fields.name_of("slowest"));
@@ -140,13 +140,6 @@ fn plain_http(node: &Node) -> Result<String, String> {
         Ok(uri) if is_plain(&uri) => Ok(url),
         _ => Err(format!("{url:?} is no URL, as in http://169.254.169.254/path")),
     }
-}
-
-/// Never so short that the host would be asked without pause.
-fn interval(node: &Node) -> Result<Duration, String> {
-    let interval = fields::duration(node)?;
-    let least = Duration::from_millis(100);
-    if interval < least { Err(format!("{interval:?} is less than {least:?}")) } else { Ok(interval) }
 }
 
 /// The addresses of one family that the configuration names.

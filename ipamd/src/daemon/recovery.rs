@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::remove_conflist;
 use crate::clock;
 use crate::config::Config;
-use crate::rebuild;
+use crate::sightings::Sightings;
 
 /// Between two attempts to open the state directory.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -110,12 +110,9 @@ fn recover(config: &Config) -> Result<(Pool, Store), StoreError> {
 
 fn rebuild(pool: &mut Pool, config: &Config) {
     let now = clock::since_boot();
-    let socket = &config.listen.socket;
-    let records = rebuild::RECORDS.iter().flat_map(|path| rebuild::from_records(Path::new(path), socket));
-    let routes = rebuild::from_kernel(Path::new("/"));
-    for claim in records.chain(routes) {
+    for claim in Sightings::look(Path::new("/"), &config.listen.socket).holders() {
         // The snapshot that follows has it all.
-        if let Err(conflict) = pool.adopt(claim, now, &mut Vec::new()) {
+        if let Err(conflict) = pool.adopt(claim.clone(), now, &mut Vec::new()) {
             tracing::error!(%conflict, "two pods of the node have one address");
         }
     }

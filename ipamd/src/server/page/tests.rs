@@ -45,6 +45,7 @@ fn status() -> Status {
         }),
         cool_downs_skipped: 0,
         pods: vec![pod],
+        reconciliation: None,
         events: vec![EventStatus { at: HOSTILE.to_owned(), event: HOSTILE.to_owned() }],
     }
 }
