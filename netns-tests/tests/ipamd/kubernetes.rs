@@ -117,6 +117,8 @@ fn ailing() -> Outcome {
         pod(&daemon)?;
         server.calm();
         well(&daemon)?;
+        // What the watch hears ends its pauses.
+        server.edit(NODE, &json!({"metadata": {"labels": {"after": words}}}));
     }
     server.trouble(Trouble::Silent, Where::default());
     server.end_watches();
