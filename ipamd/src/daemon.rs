@@ -29,6 +29,7 @@ use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
+use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -65,6 +66,12 @@ struct SourceEnds {
     running: tokio::task::JoinHandle<()>,
 }
 
+/// What works at the routes, and where it says how it goes.
+struct RoutesEnds {
+    outlet: routes::Outlet,
+    running: tokio::task::JoinHandle<()>,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
@@ -81,8 +88,16 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
+    let (routes_status, routes_seen) = watch::channel(None);
     let (subnets, subnets_seen) = watch::channel(Vec::new());
-    let ends = Ends { reports: heard, needs, readiness, subnets, metrics: Arc::clone(&metrics) };
+    let ends = Ends {
+        reports: heard,
+        needs,
+        readiness,
+        routes: routes_seen,
+        subnets,
+        metrics: Arc::clone(&metrics),
+    };
     let (actor, inbox) = Handle::channel();
     let acting =
         tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
@@ -102,7 +117,11 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(listing::keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
+    let (cleared, cleared_seen) = watch::channel(false);
+    tokio::spawn(listing::keep_conflist(conflist_seen, readiness_seen, cleared_seen, subnets_seen, stop));
+
+    let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
+    let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
@@ -113,6 +132,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
+        routes: RoutesEnds { outlet, running: routing },
         allow,
         conflist: conflist_config,
     };
@@ -152,6 +172,7 @@ struct Life {
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
+    routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
 }
@@ -195,7 +216,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, kubernetes, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist, routes } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -212,6 +233,10 @@ impl Life {
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
             self.source.running = source::start(source, &self.cluster, reports, needs);
+        }
+        if *routes != before.routes || *kubernetes != before.kubernetes {
+            self.routes.running.abort();
+            self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

@@ -26,5 +26,6 @@ pub mod inventory;
 pub mod metrics;
 pub mod networks;
 pub mod rebuild;
+pub mod routes;
 pub mod server;
 pub mod source;

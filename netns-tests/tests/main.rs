@@ -30,6 +30,7 @@ mod masq_rules;
 mod node_tool;
 mod podman;
 mod results;
+mod routes;
 mod runtime;
 mod scale;
 mod server;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         ipamd::cases(),
         daemon_addresses::cases(),
         daemon_kill::cases(),
+        routes::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
