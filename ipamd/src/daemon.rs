@@ -29,7 +29,6 @@ use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
-use crate::networks::Networks;
 use crate::node_rules;
 use crate::ranges::{self, RangeError};
 use crate::reconcile::Reconciler;
@@ -38,6 +37,7 @@ use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_request
 use crate::source::{self, Needs, Report};
 use crate::subnet_route;
 
+mod listing;
 mod recovery;
 
 /// Why the daemon does not start, or ends.
@@ -132,7 +132,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     tokio::spawn(node_rules::keep(rules_seen, to_rules, actor.clone(), counted, stop.clone()));
     let (cleared, cleared_seen) = watch::channel(false);
     tokio::spawn(Reconciler::new(actor.clone(), Arc::clone(&metrics)).run(config_seen.clone(), stop.clone()));
-    tokio::spawn(keep_conflist(config_seen, readiness_seen, cleared_seen, networks_seen, stop));
+    tokio::spawn(listing::keep_conflist(config_seen, readiness_seen, cleared_seen, networks_seen, stop));
 
     let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
     let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
@@ -188,36 +188,6 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     }
     if let Some(metrics) = listeners.metrics {
         tokio::spawn(serve_metrics(server, metrics, stop.clone()));
-    }
-}
-
-/// Writes the conflist as soon as the daemon can serve and the routes are cleared. Once there, it stays: a pool that runs
-/// dry later is no reason to take the whole node out of service. It follows the node's ranges where it has them in it.
-async fn keep_conflist(
-    mut config: watch::Receiver<Config>,
-    mut readiness: watch::Receiver<Readiness>,
-    mut cleared: watch::Receiver<bool>,
-    mut networks: watch::Receiver<Arc<Networks>>,
-    mut stop: Stop,
-) {
-    loop {
-        let is_cleared = *cleared.borrow_and_update();
-        if *readiness.borrow_and_update() == Readiness::Ready && is_cleared {
-            let config = config.borrow_and_update();
-            if let Some(conflist) = &config.conflist {
-                match conflist::write(conflist, &config, &networks.borrow_and_update().subnets()) {
-                    Ok(()) => {}
-                    Err(error) => tracing::error!(error = %Chain(&error), "the node will not become ready"),
-                }
-            }
-        }
-        tokio::select! {
-            changed = readiness.changed() => if changed.is_err() { return },
-            changed = config.changed() => if changed.is_err() { return },
-            changed = cleared.changed() => if changed.is_err() { return },
-            changed = networks.changed() => if changed.is_err() { return },
-            () = stop.asked() => return,
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use podnet_netns_tests::failure::Outcome;
 use podnet_netns_tests::harness::Case;
 
 mod browser;
+mod kubernetes;
 mod memory;
 mod operator;
 mod peers;
@@ -26,6 +27,7 @@ const STATIC: &str = "source: {kind: static, subnet: 10.224.0.0/16, gateway: 10.
 pub(crate) fn cases() -> Vec<Case> {
     let suites = [
         sources::TESTS,
+        kubernetes::TESTS,
         peers::TESTS,
         memory::TESTS,
         readiness::TESTS,

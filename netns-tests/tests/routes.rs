@@ -21,8 +21,10 @@ use stage::{CLOUD, HOST_GW, Stage, condition, lines};
 /// How long a change may take to be seen on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Test = (&'static str, fn() -> Outcome);
+
 pub(crate) fn cases() -> Vec<Case> {
-    let tests: [(&str, fn() -> Outcome); 13] = [
+    let tests: [Test; 13] = [
         ("pods_of_another_node_are_reached", pods_are_reached),
         ("nodes_come_change_and_go", nodes_come_change_and_go),
         ("what_others_take_away_comes_back", what_others_take_away),
@@ -37,7 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("the_cloud_is_awaited_before_the_node_is_ready", the_cloud_is_awaited),
         ("five_thousand_nodes_are_few_requests_and_little_memory", five_thousand_nodes),
     ];
-    let case = |(name, body): (&str, fn() -> Outcome)| Case {
+    let case = |(name, body): Test| Case {
         name: format!("routes::podnet::{name}"),
         limit: Duration::from_mins(3),
         body: Box::new(body),
