@@ -22,6 +22,8 @@ const UPDATES: u32 = 9;
 pub struct Figures {
     /// From the daemon's start until the kernel has every route.
     pub first: Duration,
+    /// The daemon's processor time until then; the rest is the API server's.
+    pub first_cpu: Duration,
     /// Requests to the API server until then.
     pub requests: usize,
     /// Resident bytes after all.
@@ -58,7 +60,7 @@ pub fn measure(folder: &Path, nodes: u32) -> Result<Figures, Failure> {
         ),
     )?;
     route_to(nodes + 1)?;
-    let first = begin.elapsed();
+    let (first, first_cpu) = (begin.elapsed(), daemon.cpu()?);
     // The condition is written when the routes are there.
     wait::until(PATIENCE, "the condition NetworkUnavailable is cleared", || {
         let own = server.get(&path("own")).unwrap_or_default();
@@ -90,7 +92,15 @@ pub fn measure(folder: &Path, nodes: u32) -> Result<Figures, Failure> {
     updates.sort();
     let update = *updates.get(updates.len() / 2).doing("measure an update")?;
     let requests_after = server.requests().len();
-    Ok(Figures { first, requests, resident: daemon.resident()?, update, heartbeat, requests_after })
+    Ok(Figures {
+        first,
+        first_cpu,
+        requests,
+        resident: daemon.resident()?,
+        update,
+        heartbeat,
+        requests_after,
+    })
 }
 
 fn path(name: &str) -> String {

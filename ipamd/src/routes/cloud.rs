@@ -3,8 +3,6 @@
 //! A node that has no condition `NetworkUnavailable` yet is one that the controller has not looked at: the answer is
 //! awaited, too. What was there before stays: a node that was declared ready in an earlier life of the daemon stays so.
 
-use podnet_daemon_kit::Chain;
-
 use super::condition::is_cleared;
 use super::nodes::{Condition, NodeObject, all_nodes};
 use super::status::{Outlet, RoutesStatus};
@@ -24,21 +22,17 @@ pub(super) async fn wait(cluster: Cluster, outlet: Outlet) {
             Ok(Change::Changed(object)) => Some(object),
             Ok(Change::Gone(_)) => None,
             Ok(Change::Resumed) => {
-                outlet.update(|status| status.cluster_error = None);
+                outlet.heard();
                 continue;
             }
             Err(error) => {
-                let error = Chain(&error).to_string();
-                tracing::warn!(%error, "it is not known whether the node has its routes");
-                outlet.update(|status| status.cluster_error = Some(error));
+                outlet.unheard(&error);
                 continue;
             }
         };
+        outlet.heard();
         let awaits = state(object.as_ref()).map(|state| awaited(&node, &state));
-        outlet.update(|status| {
-            status.awaits.clone_from(&awaits);
-            status.cluster_error = None;
-        });
+        outlet.update(|status| status.awaits.clone_from(&awaits));
         let Some(awaits) = awaits else { break };
         if awaits != said {
             tracing::info!(%awaits, "the node is not declared ready yet");

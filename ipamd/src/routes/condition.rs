@@ -39,8 +39,9 @@ pub(super) async fn clear(cluster: Cluster, mut wanted: watch::Receiver<bool>, o
             }
             Err(error) => {
                 let error = Chain(&error).to_string();
-                tracing::warn!(%error, "the node stays marked as without network");
-                outlet.update(|status| status.condition_error = Some(error));
+                if outlet.note(|status| &mut status.condition_error, Some(&error)) {
+                    tracing::warn!(%error, "the node stays marked as without network");
+                }
                 sleep(pace.failed().max(cluster.traffic().hold())).await;
             }
         }

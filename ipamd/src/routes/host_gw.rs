@@ -129,13 +129,11 @@ impl Keeper {
         let change = match news {
             Ok(change) => change,
             Err(error) => {
-                let error = Chain(&error).to_string();
-                tracing::warn!(%error, "the routes stay as they are");
-                self.outlet.update(|status| status.cluster_error = Some(error));
+                self.outlet.unheard(&error);
                 return false;
             }
         };
-        self.outlet.update(|status| status.cluster_error = None);
+        self.outlet.heard();
         match change {
             Change::All(objects) => {
                 self.condition = None;
@@ -224,9 +222,10 @@ impl Keeper {
 
     fn failed(&self, error: &RoutesError) {
         let error = Chain(error).to_string();
-        tracing::error!(%error, "the routes to other nodes' pods are not as they should be");
         self.outlet.metrics.errors.inc();
-        self.outlet.update(|status| status.kernel_error = Some(error));
+        if self.outlet.note(|status| &mut status.kernel_error, Some(&error)) {
+            tracing::error!(%error, "the routes to other nodes' pods are not as they should be");
+        }
         self.judge_condition();
     }
 }

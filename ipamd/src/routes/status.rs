@@ -1,9 +1,11 @@
 //! How the routes are, for people and for the conflist.
 
+use podnet_daemon_kit::Chain;
 use podnet_daemon_kit::prometheus::metrics::gauge::Gauge;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::cluster::ClusterError;
 use crate::config::Routes;
 use crate::metrics::RouteMetrics;
 
@@ -68,6 +70,36 @@ impl Outlet {
     pub(super) fn update(&self, change: impl FnOnce(&mut RoutesStatus)) {
         self.status.send_modify(|status| change(status.get_or_insert_default()));
         self.show();
+    }
+
+    /// Sets one of the errors, or takes it back; whether that is news.
+    pub(super) fn note(
+        &self,
+        which: fn(&mut RoutesStatus) -> &mut Option<String>,
+        error: Option<&str>,
+    ) -> bool {
+        let mut is_news = false;
+        self.update(|status| {
+            let slot = which(status);
+            is_news = slot.as_deref() != error;
+            *slot = error.map(str::to_owned);
+        });
+        is_news
+    }
+
+    /// The API server was not heard.
+    pub(super) fn unheard(&self, error: &ClusterError) {
+        let error = Chain(error).to_string();
+        if self.note(|status| &mut status.cluster_error, Some(&error)) {
+            tracing::warn!(%error, "of nodes and routes the last word holds");
+        }
+    }
+
+    /// The API server was heard.
+    pub(super) fn heard(&self) {
+        if self.note(|status| &mut status.cluster_error, None) {
+            tracing::info!("the API server is heard again");
+        }
     }
 
     fn show(&self) {

@@ -17,10 +17,11 @@ pub(crate) const HERE: &str = "--routes-here";
 const NODES: u32 = 5_000;
 
 /// What the file says, in this order.
-const FIGURES: [(&str, f64, &str); 6] = [
-    ("host-gw, 5,000 nodes: from start to the last route", 5_000.0, "ms"),
+const FIGURES: [(&str, f64, &str); 7] = [
+    ("host-gw, 5,000 nodes: from start to the last route", 10_000.0, "ms"),
+    ("host-gw, 5,000 nodes: the daemon's processor time of that", 1_000.0, "ms"),
     ("host-gw, 5,000 nodes: requests until then", 54.0, "requests"),
-    ("host-gw, 5,000 nodes: from a new Node to its route, median", 250.0, "ms"),
+    ("host-gw, 5,000 nodes: from a new Node to its route, median", 500.0, "ms"),
     ("host-gw, 5,000 nodes: processor time of a Node's heartbeat", 200.0, "µs"),
     ("host-gw, 5,000 nodes: requests for 5,000 heartbeats and ten new nodes", 1.0, "requests"),
     ("host-gw, 5,000 nodes: resident", 32.0, "MiB"),
@@ -33,7 +34,7 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let status = sandbox::run_attached(&[HERE, &place])?;
     let text =
         std::fs::read_to_string(figures(folder.path())).doing(format_args!("the sandbox: {status}"))?;
-    let found: [f64; 6] = serde_json::from_str(&text)?;
+    let found: [f64; 7] = serde_json::from_str(&text)?;
     let row = |((what, limit, unit), found)| Row { what, found, limit, unit, at_least: false };
     Ok(FIGURES.into_iter().zip(found).map(row).collect())
 }
@@ -48,6 +49,7 @@ pub(crate) fn measure(folder: &Path) -> Result<(), Failure> {
     let found = fleet::measure(folder, NODES)?;
     let found: Value = json!([
         found.first.as_secs_f64() * 1e3,
+        found.first_cpu.as_secs_f64() * 1e3,
         found.requests,
         found.update.as_secs_f64() * 1e3,
         found.heartbeat.as_secs_f64() * 1e6,
