@@ -7,6 +7,7 @@ mod guarded;
 mod lists;
 mod state;
 mod traffic;
+mod two_nodes;
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::daemon_addresses::{self, SOCKET};
 use crate::table::Scene;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let tests = [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS];
+    let tests = [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS, two_nodes::TESTS];
     let families = [Family::V4, Family::V6, Family::Dual];
     let of_families = families.into_iter().flat_map(|family| {
         tests
