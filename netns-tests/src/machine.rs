@@ -6,6 +6,7 @@
 //!
 //! A mount namespace covers the folders. What is mounted in `/run` later, such as the namespaces of pods, is seen there too.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -36,12 +37,12 @@ impl Machine {
     pub fn create(name: &str) -> Result<Self, Failure> {
         let netns = Netns::create(name)?;
         mount(None::<&str>, "/run", None::<&str>, MsFlags::MS_SHARED, None::<&str>).doing("share /run")?;
-        let mut script = String::from("set -e; mount -t sysfs sysfs /sys; ");
         for folder in OWN_FOLDERS {
-            std::fs::create_dir_all(folder).doing(folder)?;
-            script += &format!("mount -t tmpfs tmpfs {folder}; ");
+            fs::create_dir_all(folder).doing(folder)?;
         }
-        script += "echo there; exec sleep infinity";
+        let covered: String =
+            OWN_FOLDERS.iter().flat_map(|folder| ["mount -t tmpfs tmpfs ", folder, "; "]).collect();
+        let script = format!("set -e; mount -t sysfs sysfs /sys; {covered} echo there; exec sleep infinity");
         let net = format!("--net={}", netns.path().display());
         let words = [&net, "unshare", "--mount", "--propagation", "slave", "sh", "-c", &script];
         let mut keeper = command("nsenter", words).stdout(Stdio::piped()).spawn().doing("start nsenter")?;

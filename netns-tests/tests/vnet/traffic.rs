@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{Test, daemon, inside, network};
 use crate::daemon_addresses::nobody_has_any;
-use crate::table;
+use crate::{policy, table};
 
 pub(super) const TESTS: &[Test] = &[
     ("everybody_is_reached_by_the_first_packet", everybody_is_reached),
@@ -24,6 +24,7 @@ pub(super) const TESTS: &[Test] = &[
     ("beside_pods_of_mode_kubenet", beside_kubenet),
     ("a_list_that_changes_its_mode", a_list_that_changes_its_mode),
     ("beneath_a_policy", beneath_a_policy),
+    ("beneath_a_policy_of_sets", beneath_a_policy_of_sets),
 ];
 
 const SOON: Duration = Duration::from_secs(3);
@@ -173,4 +174,29 @@ fn beneath_a_policy(family: Family) -> Outcome {
         probe::first_packet(Place::Node, inside(closed), denied)?;
     }
     Ok(())
+}
+
+/// Azure NPM's way; besides, `azv+` stands for every pod's link.
+fn beneath_a_policy_of_sets(family: Family) -> Outcome {
+    let _gives_the_node_an_address = OtherNode::create(family)?;
+    let _daemon = daemon(family)?;
+    for program in ["iptables", "ip6tables"] {
+        tool(&[program, "-P", "FORWARD", "DROP"])?;
+        tool(&[
+            program,
+            "-A",
+            "FORWARD",
+            "-i",
+            "azv+",
+            "-o",
+            "azv+",
+            "-m",
+            "comment",
+            "--comment",
+            "pods",
+            "-j",
+            "ACCEPT",
+        ])?;
+    }
+    policy::on_one_node(&network()?)
 }

@@ -9,25 +9,22 @@ use std::time::Duration;
 use podnet_netns_tests::failure::{Failure, Outcome};
 use podnet_netns_tests::ipamd::Ipamd;
 use podnet_netns_tests::machine::Machine;
-use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::Pod;
-use podnet_netns_tests::process::tool;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure_eq, probe};
 use serde_json::{Value, json};
 
 use super::{Test, inside, network};
 use crate::daemon_addresses::{FOLDER, nobody_has_any};
+use crate::{cloud, policy};
 
 pub(super) const TESTS: &[Test] = &[
     ("two_nodes_of_one_network", |family| reach_each_other(family, flat)),
     ("two_nodes_of_an_overlay", |family| reach_each_other(family, overlay)),
+    ("beneath_a_policy_across_nodes", beneath_a_policy),
 ];
 
 const SOON: Duration = Duration::from_secs(5);
-
-/// The network's own address on each link.
-const GATEWAY: (&str, &str) = ("10.224.0.1", "fd00:224::1");
 
 /// What is particular to a node: its number is the last digit of all of it.
 struct Node {
@@ -45,7 +42,7 @@ fn flat(family: Family, number: u8) -> Node {
     let blocks = family.pick(format!("10.224.{number}.32/28"), format!("fd00:224::{number}:20/124"));
     let mut source = json!({"kind": "static", "ranges": blocks});
     let names = family.pick(("subnet", "gateway"), ("subnetV6", "gatewayV6"));
-    let values = family.pick(("10.224.0.0/16", GATEWAY.0), ("fd00:224::/64", GATEWAY.1));
+    let values = family.pick(("10.224.0.0/16", cloud::GATEWAY.0), ("fd00:224::/64", cloud::GATEWAY.1));
     for ((subnet, gateway), (net, address)) in names.into_iter().zip(values) {
         source[subnet] = net.into();
         source[gateway] = address.into();
@@ -69,17 +66,7 @@ struct Running {
 
 impl Running {
     fn start(family: Family, node: &Node) -> Result<Self, Failure> {
-        let machine = Machine::create(&format!("node{}", node.number))?;
-        let number = node.number;
-        let addresses = family.pick(format!("10.224.0.{}", 3 + number), format!("fd00:224::{}", 3 + number));
-        let mut ways = Vec::new();
-        for (gateway, address) in family.pick(GATEWAY.0, GATEWAY.1).into_iter().zip(&addresses) {
-            ways.push((gateway.parse()?, address.parse()?));
-        }
-        machine.connect(&format!("to-node{number}"), &ways)?;
-        for (block, address) in node.blocks.iter().zip(&addresses) {
-            Place::Node.ip(&["route", "add", block, "via", address])?;
-        }
+        let machine = cloud::join(family, node.number, &node.blocks)?;
         let folder = Path::new(FOLDER);
         if let Some((name, content)) = &node.file {
             fs::write(machine.path(&folder.join(name)), content.to_string())?;
@@ -98,7 +85,7 @@ struct Guest {
 }
 
 fn reach_each_other(family: Family, node: fn(Family, u8) -> Node) -> Outcome {
-    the_network_routes_and_watches()?;
+    cloud::open()?;
     let nodes = [1, 2].map(|number| Running::start(family, &node(family, number)));
     let [first, second] = nodes;
     let (first, second) = (first?, second?);
@@ -115,7 +102,11 @@ fn reach_each_other(family: Family, node: fn(Family, u8) -> Node) -> Outcome {
     for neighbours in [&here, &there] {
         passes(&neighbours[0], &neighbours[1])?;
     }
-    ensure_eq!(carried()?, BTreeSet::new(), "what neighbours said to each other by way of the network");
+    ensure_eq!(
+        cloud::carried()?,
+        BTreeSet::new(),
+        "what neighbours said to each other by way of the network"
+    );
     let mut expected = BTreeSet::new();
     for (from, to) in here.iter().zip(&there) {
         passes(from, to)?;
@@ -124,7 +115,7 @@ fn reach_each_other(family: Family, node: fn(Family, u8) -> Node) -> Outcome {
             expected.extend([(from, to), (to, from)]);
         }
     }
-    ensure_eq!(carried()?, expected, "who spoke to whom, as the network saw it");
+    ensure_eq!(cloud::carried()?, expected, "who spoke to whom, as the network saw it");
     for (node, guests) in [(&first, &here), (&second, &there)] {
         let records = node.machine.path(Path::new("/run/podnet/attachments"));
         ensure_eq!(fs::read_dir(&records)?.count(), guests.len(), "records");
@@ -149,29 +140,9 @@ fn passes(from: &Guest, to: &Guest) -> Outcome {
     Ok(())
 }
 
-fn the_network_routes_and_watches() -> Outcome {
-    for parameter in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
-        fs::write(format!("/proc/sys/net/{parameter}"), "1")?;
-    }
-    let mut chain = String::from("type filter hook forward priority 0\n");
-    let mut sets = String::new();
-    for (set, family, kind) in [("pairs4", "ip", "ipv4_addr"), ("pairs6", "ip6", "ipv6_addr")] {
-        sets += &format!("set {set} {{ type {kind} . {kind}\nsize 1024\nflags dynamic\n}}\n");
-        chain += &format!("update @{set} {{ {family} saddr . {family} daddr }}\n");
-    }
-    tool(&["nft", &format!("table inet watch {{\n{sets}\nchain forward {{ {chain} }}\n}}")]).map(drop)
-}
-
-/// The sources and destinations of all that the network has forwarded.
-fn carried() -> Result<BTreeSet<(IpAddr, IpAddr)>, Failure> {
-    let mut pairs = BTreeSet::new();
-    for set in ["pairs4", "pairs6"] {
-        let listed: Value = serde_json::from_str(&tool(&["nft", "-j", "list", "set", "inet", "watch", set])?)?;
-        let objects = listed["nftables"].as_array().into_iter().flatten();
-        for element in objects.filter_map(|object| object["set"]["elem"].as_array()).flatten() {
-            let side = |index: usize| element["concat"][index].as_str().unwrap_or_default().parse();
-            pairs.insert((side(0)?, side(1)?));
-        }
-    }
-    Ok(pairs)
+fn beneath_a_policy(family: Family) -> Outcome {
+    cloud::open()?;
+    let (here, there) =
+        (Running::start(family, &flat(family, 1))?, Running::start(family, &flat(family, 2))?);
+    policy::across([(&here.machine, network()?), (&there.machine, network()?)])
 }
