@@ -27,6 +27,7 @@ pub mod sandbox;
 pub mod sctp;
 pub mod seccomp;
 pub mod snapshot;
+pub mod stand_in;
 pub mod subject;
 pub mod tools;
 pub mod tracer;

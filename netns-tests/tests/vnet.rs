@@ -2,6 +2,7 @@
 //!
 //! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
 
+mod answers;
 mod bad_input;
 mod guarded;
 mod lists;
@@ -23,7 +24,8 @@ use crate::daemon_addresses::{self, SOCKET};
 use crate::table::Scene;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let tests = [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS, two_nodes::TESTS];
+    let tests =
+        [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS, answers::TESTS, two_nodes::TESTS];
     let families = [Family::V4, Family::V6, Family::Dual];
     let of_families = families.into_iter().flat_map(|family| {
         tests
