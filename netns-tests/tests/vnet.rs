@@ -5,6 +5,7 @@
 mod answers;
 mod bad_input;
 mod guarded;
+mod killed;
 mod lists;
 mod state;
 mod traffic;
@@ -33,15 +34,15 @@ pub(crate) fn cases() -> Vec<Case> {
             .into_iter()
             .map(move |(name, body)| case(&format!("{}::{name}", family.word()), move || body(family)))
     });
-    let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
-    of_families.chain(of_lists).collect()
+    let of_one_family = lists::TESTS.iter().chain(killed::TESTS).map(|&(name, body)| case(name, body));
+    of_families.chain(of_one_family).collect()
 }
 
 /// A test's name and body.
 type Test = (&'static str, fn(Family) -> Outcome);
 
 fn case(name: &str, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case {
-    Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(2), body: Box::new(body) }
+    Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(5), body: Box::new(body) }
 }
 
 /// Mode vnet with addresses of the daemon.
