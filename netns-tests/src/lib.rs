@@ -23,6 +23,8 @@ pub mod parallel;
 pub mod probe;
 pub mod process;
 pub mod reply;
+pub mod rows;
+pub mod samples;
 pub mod sandbox;
 pub mod sctp;
 pub mod seccomp;

@@ -30,11 +30,11 @@ pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Re
 /// Keeps a link of a pod without bridge from taking what others say of routers; before the pod's first packet. Done in
 /// the namespace where the link is.
 pub(super) fn refuse_routers(wanted: &PodNetwork, link: &LinkName) -> Result<(), SysctlError> {
-    let (parameter, value) = parameters::no_routers(link.as_str());
-    if wanted.is_transparent() && sysctl::parameter(&parameter)?.is_some() {
-        sysctl::ensure(&parameter, value)?;
+    if !wanted.is_transparent() {
+        return Ok(());
     }
-    Ok(())
+    let (parameter, value) = parameters::no_routers(link.as_str());
+    sysctl::set_where_known(&parameter, value)
 }
 
 /// Gives the host's end its addresses and routes, unless it is a port of a bridge.
