@@ -31,6 +31,7 @@ pub mod seccomp;
 pub mod snapshot;
 pub mod stand_in;
 pub mod subject;
+pub mod talk;
 pub mod tools;
 pub mod tracer;
 pub mod view;

@@ -10,6 +10,7 @@ mod lists;
 mod state;
 mod traffic;
 mod two_nodes;
+mod way_out;
 
 use std::time::Duration;
 
@@ -25,8 +26,15 @@ use crate::daemon_addresses::{self, SOCKET};
 use crate::table::Scene;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let tests =
-        [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS, answers::TESTS, two_nodes::TESTS];
+    let tests = [
+        state::TESTS,
+        traffic::TESTS,
+        guarded::TESTS,
+        bad_input::TESTS,
+        answers::TESTS,
+        two_nodes::TESTS,
+        way_out::TESTS,
+    ];
     let families = [Family::V4, Family::V6, Family::Dual];
     let of_families = families.into_iter().flat_map(|family| {
         tests

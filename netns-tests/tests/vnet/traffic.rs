@@ -94,7 +94,7 @@ fn host_ports(family: Family) -> Outcome {
 }
 
 /// Mode kubenet, with addresses that the daemon does not hand out.
-fn kubenet(family: Family) -> Result<Network, Failure> {
+pub(super) fn kubenet(family: Family) -> Result<Network, Failure> {
     let ranges = family.pick("10.244.1.128/26", "fd00:10:244:1:8000::/66");
     let ranges: Vec<_> = ranges.into_iter().map(|subnet| json!([{ "subnet": subnet }])).collect();
     Ok(Network::of(Subject::Podnet, family)?.with("/ipam/ranges", json!(ranges)))
