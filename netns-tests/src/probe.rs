@@ -117,8 +117,13 @@ pub fn rate_through(
     })
 }
 
-/// How many times a second one byte goes to an address and comes back, over one connection, for as long as `limit`.
-pub fn round_trips(from: Place<'_>, to: Place<'_>, address: IpAddr, limit: Duration) -> Result<f64, Failure> {
+/// How long it takes that one byte goes to an address and comes back, over one connection: the times of so many, in order.
+pub fn round_trips(
+    from: Place<'_>,
+    to: Place<'_>,
+    address: IpAddr,
+    count: usize,
+) -> Result<Vec<Duration>, Failure> {
     let what = format!("round trips from {from} to {address} in {to}");
     let listener = to.inside(|| Ok(TcpListener::bind((address, 0))?)).doing(&what)?;
     let target = SocketAddr::new(address, listener.local_addr()?.port());
@@ -135,13 +140,15 @@ pub fn round_trips(from: Place<'_>, to: Place<'_>, address: IpAddr, limit: Durat
             let mut byte = [0];
             while server.read_exact(&mut byte).is_ok() && server.write_all(&byte).is_ok() {}
         });
-        let (begin, mut count, mut byte) = (Instant::now(), 0_u32, [0]);
-        while begin.elapsed() < limit {
+        let (mut times, mut byte) = (Vec::with_capacity(count), [0]);
+        for _ in 0..count {
+            let begin = Instant::now();
             client.write_all(&byte).doing(&what)?;
             client.read_exact(&mut byte).doing(&what)?;
-            count += 1;
+            times.push(begin.elapsed());
         }
         drop(client);
-        Ok(f64::from(count) / begin.elapsed().as_secs_f64())
+        times.sort_unstable();
+        Ok(times)
     })
 }

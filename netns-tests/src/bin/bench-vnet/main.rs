@@ -5,6 +5,7 @@
 //! scaled by what the reference bridge took there and takes here.
 
 mod contestant;
+mod figures;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{parallel, sandbox, wait};
 
 use contestant::{Contestant, FOLDER, NETWORK, POOL, Who};
+use figures::Figures;
 
 /// The argument by which the program knows that it is in its sandbox.
 const SANDBOXED: &str = "--sandboxed";
@@ -36,10 +38,6 @@ const MANY_PODS: usize = 1000;
 const BURST: (usize, usize) = (30, 5);
 /// More than the four seconds between router solicitations (RFC 4861 section 10).
 const QUIET: Duration = Duration::from_secs(5);
-/// On the machine where this was planned: the reference bridge's ADD, and 30 of azure-vnet's at once, in milliseconds.
-const PLANNED: (f64, f64) = (10.6, 2200.0);
-/// Two that are as fast as each other are found to differ by this much, at most, in one run.
-const AS_MUCH: f64 = 1.05;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -76,8 +74,9 @@ fn bench(arguments: &[String]) -> Result<ExitCode, Failure> {
         }
     }
     sandbox::enter()?;
-    let rows = measure(rounds)?;
-    let text = rows::section(TITLE, &rows)?;
+    let figures = measure(rounds)?;
+    let rows = figures.promises();
+    let text = format!("{}\n{}", rows::section(TITLE, &rows)?, figures.table()?);
     writeln!(std::io::stdout(), "{text}")?;
     if let Some(file) = file {
         rows::write_section(file, TITLE, &text)?;
@@ -86,7 +85,7 @@ fn bench(arguments: &[String]) -> Result<ExitCode, Failure> {
     Ok(if strict && !all_kept { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn measure(rounds: usize) -> Result<Vec<Row>, Failure> {
+fn measure(rounds: usize) -> Result<Figures, Failure> {
     let other = OtherNode::create(Family::V4)?;
     let node = other.masquerade_addresses()?.into_iter().next().doing("the node's address")?.to_string();
     other.place().ip(&["route", "add", NETWORK, "via", &node])?;
@@ -101,38 +100,16 @@ fn measure(rounds: usize) -> Result<Vec<Row>, Failure> {
     let [podnet, reference, _] = &all;
 
     let single = interleaved(&all, "one", rounds)?;
-    let add = |who: Who| single.get(&who).map(|times| times.add.percentile(50)).unwrap_or_default();
     let burst = burst(podnet)?;
     let streams = streams::measure(&other, podnet, reference)?;
-    let few = interleaved(&all[..1], "few", rounds)?;
+    let few = interleaved(&all, "few", rounds)?;
     // Last: the pods stay until the sandbox ends.
     let crowd = (0..MANY_PODS).map(|number| Pod::create(&format!("many{number}")));
     let crowd = crowd.collect::<Result<Vec<_>, _>>()?;
     parallel::each(16, &crowd, |pod| podnet.add(pod))?;
     at_rest()?;
-    let many = interleaved(&all[..1], "full", rounds)?;
-    let of_podnet = |times: &BTreeMap<Who, Times>| {
-        times.get(&podnet.who).map(|times| times.add.percentile(50)).unwrap_or_default()
-    };
-
-    let scale = milliseconds(add(Who::Reference)) / PLANNED.0;
-    let row = |what, found, limit, unit| Row { what, found, limit, unit, at_least: false };
-    let ratio = |found: Duration, to: Duration| found.as_secs_f64() / to.as_secs_f64();
-    let mut rows = vec![
-        row("ADD, to the floor", ratio(add(Who::Podnet), add(Who::Floor)), 1.6, ""),
-        row("ADD, to the reference bridge", ratio(add(Who::Podnet), add(Who::Reference)), 0.3, ""),
-        row("ADD among 1,000 pods, to the first", ratio(of_podnet(&many), of_podnet(&few)), 1.2, ""),
-        row(
-            "30 ADDs at once, to a tenth of azure-vnet's, scaled",
-            milliseconds(burst.percentile(50)),
-            PLANNED.1 / 10.0 * scale,
-            "ms",
-        ),
-    ];
-    for (what, reference, podnet) in streams {
-        rows.push(row(what, reference / podnet, AS_MUCH, ""));
-    }
-    Ok(rows)
+    let many = interleaved(&all, "full", rounds)?;
+    Ok(Figures { single, burst, streams, few, many })
 }
 
 /// One ADD and its DEL of each in turn, in namespaces of their own.
@@ -175,8 +152,4 @@ fn at_rest() -> Result<(), Failure> {
         }
         Ok((since.elapsed() > QUIET).then_some(()))
     })
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
