@@ -39,7 +39,9 @@ fn clauses(message: &str) -> Vec<String> {
 /// A result in few lines: what the pod has, and what the node has of it.
 pub(crate) fn summary(added: &Added) -> Result<String, Failure> {
     let mut text = String::new();
-    let mut label = added.interface(2)?;
+    let interfaces = list(&added.0["interfaces"]).len();
+    let (bridge, host, pod) = if interfaces == 3 { (Some(0), 1, 2) } else { (None, 0, 1) };
+    let mut label = added.interface(pod)?;
     for address in list(&added.0["ips"]) {
         writeln!(
             text,
@@ -51,7 +53,12 @@ pub(crate) fn summary(added: &Added) -> Result<String, Failure> {
     }
     let routes: Vec<&str> = list(&added.0["routes"]).iter().map(|route| string(&route["dst"])).collect();
     writeln!(text, "routes  {}", routes.join(", "))?;
-    writeln!(text, "node    {} on bridge {}", added.interface(1)?, added.interface(0)?)?;
+    match bridge {
+        Some(bridge) => {
+            writeln!(text, "node    {} on bridge {}", added.interface(host)?, added.interface(bridge)?)?
+        }
+        None => writeln!(text, "node    {}, with a route to each address", added.interface(host)?)?,
+    }
     Ok(text)
 }
 
