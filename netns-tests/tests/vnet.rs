@@ -7,6 +7,7 @@ mod bad_input;
 mod guarded;
 mod killed;
 mod lists;
+mod memory;
 mod state;
 mod traffic;
 mod two_nodes;
