@@ -33,6 +33,7 @@ pub(crate) fn cases() -> Vec<Case> {
         guarded::TESTS,
         bad_input::TESTS,
         answers::TESTS,
+        memory::TESTS,
         two_nodes::TESTS,
         way_out::TESTS,
     ];

@@ -53,12 +53,11 @@ pub(crate) fn summary(added: &Added) -> Result<String, Failure> {
     }
     let routes: Vec<&str> = list(&added.0["routes"]).iter().map(|route| string(&route["dst"])).collect();
     writeln!(text, "routes  {}", routes.join(", "))?;
-    match bridge {
-        Some(bridge) => {
-            writeln!(text, "node    {} on bridge {}", added.interface(host)?, added.interface(bridge)?)?
-        }
-        None => writeln!(text, "node    {}, with a route to each address", added.interface(host)?)?,
-    }
+    let place = match bridge {
+        Some(bridge) => format!("on bridge {}", added.interface(bridge)?),
+        None => "with a route to each address".to_owned(),
+    };
+    writeln!(text, "node    {}, {place}", added.interface(host)?)?;
     Ok(text)
 }
 

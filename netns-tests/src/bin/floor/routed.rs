@@ -1,7 +1,7 @@
 //! The state of a pod that is routed, of IPv4: what podnet's ADD leaves in mode vnet, senders and services kept.
 //!
 //! 1. the veth pair in one message, the host end up, the pod end in its namespace;
-//! 2. alias of the host end, and that it answers ARP for others; no routers heard on either end;
+//! 2. alias of the host end, that it answers ARP for others, and no IPv6 address of its own; no routers heard on either end;
 //! 3. in the pod's namespace one batch: link up, address, the gateway's fixed neighbour, routes to it and through it;
 //! 4. the host's neighbour and route to the pod;
 //! 5. an element for the pod in each of podnet's maps ([`elements`]);
@@ -17,7 +17,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::SockProtocol;
 
 use super::wire::{Batch, CREATE, UP, link, open, question};
-use super::{Address, IFLA_INET_CONF, Result, elements, family_number, mac_of, pair_ends};
+use super::{
+    Address, IFLA_INET_CONF, IFLA_INET6_ADDR_GEN_MODE, NO_ADDRESS, Result, elements, family_number, mac_of,
+    pair_ends,
+};
 
 /// Constants of `linux/ip.h`, `linux/if_addr.h` and `linux/neighbour.h` that libc does not have.
 const IPV4_DEVCONF_PROXY_ARP: u16 = 3;
@@ -55,6 +58,7 @@ pub(super) fn add(netns: &str, host: &str, address: &str) -> Result {
             m.nest(family_number(libc::AF_INET), |m| {
                 m.nest(IFLA_INET_CONF, |m| m.number(IPV4_DEVCONF_PROXY_ARP, 1));
             });
+            m.nest(family_number(libc::AF_INET6), |m| m.attribute(IFLA_INET6_ADDR_GEN_MODE, &[NO_ADDRESS]));
         });
         Ok(())
     })?;
