@@ -9,20 +9,17 @@ use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::node::OtherNode;
 use podnet_netns_tests::process::tool;
-use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq, probe};
 use serde_json::json;
 
 use super::{Test, daemon, inside, network};
-use crate::daemon_addresses::nobody_has_any;
-use crate::{policy, table};
+use crate::policy;
 
 pub(super) const TESTS: &[Test] = &[
     ("everybody_is_reached_by_the_first_packet", everybody_is_reached),
     ("host_ports_lead_to_the_pod", host_ports),
     ("beside_pods_of_mode_kubenet", beside_kubenet),
-    ("a_list_that_changes_its_mode", a_list_that_changes_its_mode),
     ("beneath_a_policy", beneath_a_policy),
     ("beneath_a_policy_of_sets", beneath_a_policy_of_sets),
 ];
@@ -127,28 +124,6 @@ fn beside_kubenet(family: Family) -> Outcome {
     network()?.check(&new, &of_new)?;
     network()?.del(&new, Some(&of_new))?;
     kubenet.check(&back, &of_back)
-}
-
-/// A list that keeps its name removes the pods of its other mode.
-fn a_list_that_changes_its_mode(family: Family) -> Outcome {
-    let daemon = daemon(family)?;
-    let kubenet = kubenet(family)?;
-    let vnet = Network { name: kubenet.name.clone(), ..network()? };
-    for list in [&kubenet, &vnet] {
-        table::settle(list)?;
-    }
-    let before = Snapshot::take()?;
-    let (old, new) = (Pod::create("old")?, Pod::create("new")?);
-    let of_old = kubenet.add(&old)?.addresses()?;
-    let of_new = vnet.add(&new)?.addresses()?;
-    for (&of_old, &of_new) in of_old.iter().zip(&of_new) {
-        probe::reach(inside(&old), inside(&new), of_new, SOON)?;
-        probe::reach(inside(&new), inside(&old), of_old, SOON)?;
-    }
-    vnet.del(&old, None)?;
-    kubenet.del(&new, None)?;
-    nobody_has_any(&daemon)?;
-    before.ensure_unchanged("DEL by the other list")
 }
 
 /// Engines name a pod's link by the beginning of its name, as Azure NPM does, or the pod by its address.

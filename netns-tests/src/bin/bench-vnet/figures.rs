@@ -80,16 +80,17 @@ impl Figures {
         let mut text =
             "| milliseconds: median (90th percentile) | reference | podnet | floor |\n|---|---:|---:|---:|\n"
                 .to_owned();
-        let rows: [(&str, &BTreeMap<Who, Times>, fn(&Times) -> &Samples); 4] = [
-            ("ADD", &self.single, |times| &times.add),
-            ("DEL", &self.single, |times| &times.del),
-            ("ADD among few", &self.few, |times| &times.add),
-            ("ADD among 1,000 pods of podnet's", &self.many, |times| &times.add),
+        let rows = [
+            ("ADD", &self.single, false),
+            ("DEL", &self.single, true),
+            ("ADD among few", &self.few, false),
+            ("ADD among 1,000 pods of podnet's", &self.many, false),
         ];
-        for (what, times, pick) in rows {
+        for (what, times, is_del) in rows {
             write!(text, "| {what} |")?;
             for who in [Who::Reference, Who::Podnet, Who::Floor] {
-                let samples = times.get(&who).map(pick).cloned().unwrap_or_default();
+                let pick = |times: &Times| if is_del { times.del.clone() } else { times.add.clone() };
+                let samples = times.get(&who).map(pick).unwrap_or_default();
                 let [median, high] = [50, 90].map(|percent| milliseconds(samples.percentile(percent)));
                 write!(text, " {median:.2} ({high:.2}) |")?;
             }
