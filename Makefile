@@ -44,7 +44,7 @@ build:
 tools:
 	@netns-tests/install-tools test
 
-target/floor.stamp: netns-tests/src/bin/floor.rs netns-tests/src/bin/floor/wire.rs
+target/floor.stamp: netns-tests/src/bin/floor.rs $(wildcard netns-tests/src/bin/floor/*.rs)
 	cargo build --release --locked --target $(TARGET) -p podnet-netns-tests --bin floor
 	@touch $@
 
@@ -60,6 +60,7 @@ test: build tools
 ## writes the report
 bench: build tools target/floor.stamp
 	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench -- $(if $(WRITE),--write $(WRITE)) $(BENCH_FLAGS)
+	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-vnet -- $(if $(WRITE),--write $(WRITE)) $(VNET_BENCH_FLAGS)
 	cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-ipamd -- $(if $(WRITE),--write $(WRITE)) $(IPAMD_BENCH_FLAGS)
 	@set -o pipefail; { printf '\n## The ip-masq agent\n\n'; \
 	    cargo run --quiet --release --locked -p podnet-netns-tests --bin bench-masq; } | tee $(if $(WRITE),-a $(WRITE))

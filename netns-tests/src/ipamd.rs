@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::failure::{Context as _, Failure};
+use crate::machine::Machine;
 use crate::process::command;
 use crate::subject::{Family, GATEWAY_V4, GATEWAY_V6, SUBNET_V4, SUBNET_V6};
 use crate::tools;
@@ -76,15 +77,24 @@ impl Ipamd {
     /// The same, with its socket where `rest` says.
     pub fn start_at(socket: &Path, folder: &Path, rest: &str) -> Result<Self, Failure> {
         Self::configure(folder, rest)?;
+        Self::launch(&mut serve(folder)?, folder, socket)
+    }
+
+    /// Starts the daemon on another node, with its state in that node's `folder`.
+    pub fn start_on(node: &Machine, folder: &Path, rest: &str) -> Result<Self, Failure> {
+        let seen = node.path(folder);
+        write_configuration(&seen, folder, rest)?;
+        Self::launch(&mut node.on(&serve(folder)?), &seen, &seen.join("state/ipamd.sock"))
+    }
+
+    /// # Arguments
+    /// `folder`, `socket`: as they are seen from here.
+    fn launch(serve: &mut Command, folder: &Path, socket: &Path) -> Result<Self, Failure> {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(folder.join("log"))
             .doing("open the log")?;
-        let mut serve = command(
-            tools::ipamd()?,
-            ["serve".as_ref(), "--config".as_ref(), folder.join("ipamd.yaml").as_os_str()],
-        );
         let child = serve
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -103,11 +113,7 @@ impl Ipamd {
 
     /// Writes the configuration, by rename.
     pub fn configure(folder: &Path, rest: &str) -> Result<(), Failure> {
-        let metrics = if rest.contains("metrics:") { "" } else { "metrics: 'off'\n" };
-        let text = format!("state: {}/state\n{metrics}{rest}", folder.display());
-        let new = folder.join("ipamd.yaml.new");
-        fs::write(&new, text).doing("write the configuration")?;
-        fs::rename(&new, folder.join("ipamd.yaml")).doing("rename the configuration")
+        write_configuration(folder, folder, rest)
     }
 
     /// Waits until it can serve an ADD.
@@ -207,6 +213,22 @@ impl Drop for Ipamd {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The command that runs it with its configuration in `folder`.
+fn serve(folder: &Path) -> Result<Command, Failure> {
+    let config = folder.join("ipamd.yaml");
+    Ok(command(tools::ipamd()?, ["serve".as_ref(), "--config".as_ref(), config.as_os_str()]))
+}
+
+/// # Arguments
+/// `seen`: the daemon's `folder`, as it is seen from here.
+fn write_configuration(seen: &Path, folder: &Path, rest: &str) -> Result<(), Failure> {
+    let metrics = if rest.contains("metrics:") { "" } else { "metrics: 'off'\n" };
+    let text = format!("state: {}/state\n{metrics}{rest}", folder.display());
+    let new = seen.join("ipamd.yaml.new");
+    fs::write(&new, text).doing("write the configuration")?;
+    fs::rename(&new, seen.join("ipamd.yaml")).doing("rename the configuration")
 }
 
 /// A configuration's `source` and `pool`: of each of the family's subnets the addresses from `first` on, `count` of them, a

@@ -116,3 +116,39 @@ pub fn rate_through(
         measured
     })
 }
+
+/// How long it takes that one byte goes to an address and comes back, over one connection: the times of so many, in order.
+pub fn round_trips(
+    from: Place<'_>,
+    to: Place<'_>,
+    address: IpAddr,
+    count: usize,
+) -> Result<Vec<Duration>, Failure> {
+    let what = format!("round trips from {from} to {address} in {to}");
+    let listener = to.inside(|| Ok(TcpListener::bind((address, 0))?)).doing(&what)?;
+    let target = SocketAddr::new(address, listener.local_addr()?.port());
+    let mut client =
+        from.inside(|| Ok(TcpStream::connect_timeout(&target, Duration::from_secs(2))?)).doing(&what)?;
+    let (mut server, _) = listener.accept()?;
+    for end in [&client, &server] {
+        end.set_nodelay(true)?;
+        end.set_read_timeout(Some(Duration::from_secs(2)))?;
+    }
+    thread::scope(|scope| {
+        // Ends when the client goes away.
+        scope.spawn(move || {
+            let mut byte = [0];
+            while server.read_exact(&mut byte).is_ok() && server.write_all(&byte).is_ok() {}
+        });
+        let (mut times, mut byte) = (Vec::with_capacity(count), [0]);
+        for _ in 0..count {
+            let begin = Instant::now();
+            client.write_all(&byte).doing(&what)?;
+            client.read_exact(&mut byte).doing(&what)?;
+            times.push(begin.elapsed());
+        }
+        drop(client);
+        times.sort_unstable();
+        Ok(times)
+    })
+}

@@ -1,6 +1,6 @@
 //! The daemon is killed again and again while pods come and go: nothing is lost, doubled or leaked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::ipamd::{self, Assigned, Ipamd};
+use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::reply;
 use podnet_netns_tests::snapshot::Snapshot;
@@ -22,14 +23,17 @@ use serde_json::json;
 use crate::table;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![Case {
-        name: "daemon_kill::podnet::dual::five_hundred_kills_under_load".to_owned(),
-        limit: Duration::from_mins(10),
-        body: Box::new(five_hundred_kills),
-    }]
+    vec![
+        case("kubenet", || kills_under_load(&kubenet()?, 500)),
+        case("vnet", || kills_under_load(&kubenet()?.with("/mode", "vnet"), 250)),
+    ]
 }
 
-const KILLS: u32 = 500;
+fn case(mode: &str, body: fn() -> Outcome) -> Case {
+    let name = format!("daemon_kill::podnet::dual::kills_under_load_in_mode_{mode}");
+    Case { name, limit: Duration::from_mins(10), body: Box::new(body) }
+}
+
 const WORKERS: usize = 16;
 
 /// Pods that live through all of it.
@@ -45,12 +49,16 @@ const FOLDER: &str = "/run/ipamd";
 /// Code 11: the daemon was away for longer than ADD waits.
 const TRY_AGAIN: u32 = 11;
 
-fn five_hundred_kills() -> Outcome {
-    let network = Network::of(Subject::Podnet, Family::Dual)?
-        .with("/ipam", json!({"type": "podnet-ipamd", "socket": format!("{FOLDER}/state/ipamd.sock")}));
+fn kubenet() -> Result<Network, Failure> {
+    let socket = format!("{FOLDER}/state/ipamd.sock");
+    let network = Network::of(Subject::Podnet, Family::Dual)?;
+    Ok(network.with("/ipam", json!({"type": "podnet-ipamd", "socket": socket})))
+}
+
+fn kills_under_load(network: &Network, kills: u32) -> Outcome {
     fs::create_dir(FOLDER)?;
     let daemon = start()?;
-    table::settle(&network)?;
+    table::settle(network)?;
     let before = Snapshot::take()?;
     let residents: Vec<Pod> =
         (0..RESIDENTS).map(|number| Pod::create(&format!("resident{number}"))).collect::<Result<_, _>>()?;
@@ -66,12 +74,12 @@ fn five_hundred_kills() -> Outcome {
         let workers: Vec<_> = (0..WORKERS)
             .map(|number| {
                 scope.spawn({
-                    let (network, live, is_over, added) = (&network, &live, &is_over, &added);
+                    let (live, is_over, added) = (&live, &is_over, &added);
                     move || work(number, network, live, is_over, added)
                 })
             })
             .collect();
-        let mut outcome = kill_again_and_again(daemon, &home);
+        let mut outcome = kill_again_and_again(daemon, &home, kills);
         is_over.store(true, Ordering::Relaxed);
         for worker in workers {
             let ended = worker.join().map_err(|_panic| Failure::failed("a worker panicked"))?;
@@ -84,11 +92,38 @@ fn five_hundred_kills() -> Outcome {
     wait::until(Duration::from_secs(20), "the release of what left while the daemon was away", || {
         Ok((daemon.assigned()? == home).then_some(()))
     })?;
+    are_all_that_is_there(&residents, network)?;
     for pod in &residents {
         network.del(pod, None)?;
     }
     ensure_eq!(daemon.assigned()?, [], "what the daemon still has assigned");
     before.ensure_unchanged("all of it")
+}
+
+/// The records, the links and, in mode vnet, the routes of the node are those of these pods and of no others.
+fn are_all_that_is_there(pods: &[Pod], network: &Network) -> Outcome {
+    let is_routed = network.plugins.iter().any(|entry| entry["mode"] == "vnet");
+    let prefix = if is_routed { "azv" } else { "veth" };
+    let links = Place::Node.ip_json(&["link", "show", "type", "veth"])?;
+    let links: BTreeSet<&str> =
+        links.as_array().into_iter().flatten().filter_map(|link| link["ifname"].as_str()).collect();
+    ensure!(
+        links.len() == pods.len() && links.iter().all(|name| name.starts_with(prefix)),
+        "links {links:?}"
+    );
+    let records = fs::read_dir("/run/podnet/attachments")?.count();
+    ensure_eq!(records, pods.len(), "records");
+    for pod in pods {
+        let inner = Place::from(pod).ip_json(&["addr", "show", "dev", &pod.ifname, "scope", "global"])?;
+        let addresses = inner[0]["addr_info"].as_array().into_iter().flatten();
+        for address in addresses.filter_map(|info| info["local"].as_str()).filter(|_| is_routed) {
+            let family = if address.contains(':') { "-6" } else { "-4" };
+            let route = Place::Node.ip_json(&[family, "route", "show", address])?;
+            let device = route[0]["dev"].as_str().unwrap_or_default();
+            ensure!(links.contains(device), "the route to {address} of {}: {route}", pod.container);
+        }
+    }
+    Ok(())
 }
 
 fn start() -> Result<Ipamd, Failure> {
@@ -98,8 +133,8 @@ fn start() -> Result<Ipamd, Failure> {
 }
 
 /// After each start the residents must have what they had.
-fn kill_again_and_again(mut daemon: Ipamd, home: &[Assigned]) -> Result<Ipamd, Failure> {
-    for number in 0..KILLS {
+fn kill_again_and_again(mut daemon: Ipamd, home: &[Assigned], kills: u32) -> Result<Ipamd, Failure> {
+    for number in 0..kills {
         drop(daemon);
         daemon = start()?;
         let assigned = daemon.assigned()?;

@@ -5,6 +5,7 @@ mod bandwidth;
 mod behaviour;
 mod chains;
 mod check;
+mod cloud;
 mod cnitool;
 mod containerd;
 mod crash;
@@ -29,6 +30,7 @@ mod masq_repair;
 mod masq_rules;
 mod node_tool;
 mod podman;
+mod policy;
 mod reconcile;
 mod results;
 mod routes;
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         guard::cases(),
         vnet::cases(),
         reconcile::cases(),
+        policy::cases(),
         podman::cases(),
         containerd::cases(),
         differential::cases(),

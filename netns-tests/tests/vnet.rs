@@ -2,12 +2,17 @@
 //!
 //! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
 
+mod answers;
 mod bad_input;
 mod guarded;
+mod killed;
 mod lists;
+mod memory;
 mod node_rules;
 mod state;
 mod traffic;
+mod two_nodes;
+mod way_out;
 
 use std::time::Duration;
 
@@ -23,7 +28,16 @@ use crate::daemon_addresses::{self, SOCKET};
 use crate::table::Scene;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let tests = [state::TESTS, traffic::TESTS, guarded::TESTS, bad_input::TESTS];
+    let tests = [
+        state::TESTS,
+        traffic::TESTS,
+        guarded::TESTS,
+        bad_input::TESTS,
+        answers::TESTS,
+        memory::TESTS,
+        two_nodes::TESTS,
+        way_out::TESTS,
+    ];
     let families = [Family::V4, Family::V6, Family::Dual];
     let of_families = families.into_iter().flat_map(|family| {
         tests
@@ -37,15 +51,15 @@ pub(crate) fn cases() -> Vec<Case> {
             move |&(name, body): &Test| case(&format!("{}::{name}", family.word()), move || body(family));
         node_rules::TESTS.iter().map(test)
     });
-    let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
-    of_families.chain(of_services).chain(of_lists).collect()
+    let of_one_family = lists::TESTS.iter().chain(killed::TESTS).map(|&(name, body)| case(name, body));
+    of_families.chain(of_services).chain(of_one_family).collect()
 }
 
 /// A test's name and body.
 type Test = (&'static str, fn(Family) -> Outcome);
 
 fn case(name: &str, body: impl Fn() -> Outcome + Send + Sync + 'static) -> Case {
-    Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(2), body: Box::new(body) }
+    Case { name: format!("vnet::podnet::{name}"), limit: Duration::from_mins(5), body: Box::new(body) }
 }
 
 /// Mode vnet with addresses of the daemon.

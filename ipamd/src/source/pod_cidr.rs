@@ -1,7 +1,7 @@
 //! The node's pod ranges, as Kubernetes gives them out: `spec.podCIDRs` of the Node object.
 //!
 //! Every address of a range is a pod's, but for the range's own, its broadcast address and the first host: the node's
-//! bridge, and the pods' gateway.
+//! bridge, and the pods' gateway. Of a large IPv6 range the first addresses are taken.
 
 use std::net::IpAddr;
 
@@ -87,9 +87,17 @@ fn parse(document: &Value) -> Result<Inventory, String> {
     })
 }
 
+/// The shortest prefix of which every address is taken: more than a node can have pods. Kubernetes gives a node 64 bits of
+/// IPv6.
+const WHOLE: u8 = 116;
+
 fn network(range: IpNet) -> Network {
     let gateway = inventory::first_host(range);
-    let blocks = gateway.map_or_else(|| vec![range], |gateway| inventory::without(range, gateway));
+    let taken = match range {
+        IpNet::V6(wide) if wide.prefix_len() < WHOLE => IpNet::new(range.network(), WHOLE).unwrap_or(range),
+        _ => range,
+    };
+    let blocks = gateway.map_or_else(|| vec![taken], |gateway| inventory::without(taken, gateway));
     Network {
         id: super::id_of(range),
         subnet: range,

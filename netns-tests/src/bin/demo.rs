@@ -9,6 +9,8 @@ mod claims;
 mod pings;
 #[path = "../demo/remains.rs"]
 mod remains;
+#[path = "../demo/routed.rs"]
+mod routed;
 #[path = "../demo/screen.rs"]
 mod screen;
 #[path = "../demo/stage.rs"]

@@ -1,7 +1,8 @@
 //! The floor: what the kernel itself takes for a pod's network, measured by the least program that makes it.
 //!
-//! `floor add NETNS HOSTIF BRIDGE ADDRESS/LENGTH…` and `floor del HOSTIF`, in bare rtnetlink bytes (RFC 3549) without
-//! any of podnet's code. ADD ends in the state that podnet's ADD ends in, by the same kinds of messages:
+//! `floor add NETNS HOSTIF BRIDGE ADDRESS/LENGTH…`, `floor route NETNS HOSTIF ADDRESS/LENGTH` ([`routed`]) and `floor del
+//! HOSTIF`, in bare rtnetlink bytes (RFC 3549) without any of podnet's code. ADD ends in the state that podnet's ADD ends
+//! in, by the same kinds of messages:
 //!
 //! 1. the veth pair in one message, the host end up and a port of the bridge, the pod end in its namespace;
 //! 2. alias and hairpin of the host end, and no IPv6 address of its own;
@@ -13,17 +14,22 @@
 //! DEL is the one message that deletes the link. The bridge has to be there: a node makes it once. Addresses are the
 //! caller's affair, results and records nobody's.
 
+#[path = "floor/elements.rs"]
+mod elements;
+#[path = "floor/routed.rs"]
+mod routed;
 #[path = "floor/wire.rs"]
 mod wire;
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::net::IpAddr;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
 
 use nix::libc;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::SockProtocol;
 
 use wire::{Batch, CREATE, Message, UP, link, open, question};
 
@@ -46,33 +52,21 @@ fn main() -> Result {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["add", netns, host, bridge, addresses @ ..] => add(netns, host, bridge, addresses),
+        ["route", netns, host, address] => routed::add(netns, host, address),
         ["del", host] => del(host),
-        _ => Err("usage: floor add NETNS HOSTIF BRIDGE ADDRESS/LENGTH… | floor del HOSTIF".into()),
+        _ => Err("usage: floor add NETNS HOSTIF BRIDGE ADDRESS/LENGTH… | floor route NETNS HOSTIF ADDRESS/LENGTH | floor del HOSTIF".into()),
     }
 }
 
 fn add(netns: &str, host: &str, bridge: &str, addresses: &[&str]) -> Result {
     let netns = File::open(netns)?;
     let mac = mac_of(host);
-    let here = open()?;
+    let here = open(SockProtocol::NetlinkRoute)?;
 
     let mut pair = Batch::default();
     pair.message(libc::RTM_NEWLINK, CREATE, &link(0, UP), |m| {
-        m.text(libc::IFLA_IFNAME, host);
         m.number(libc::IFLA_MASTER, if_nametoindex(bridge)?);
-        m.number(libc::IFLA_MTU, MTU);
-        m.nest(libc::IFLA_LINKINFO, |m| {
-            m.text(libc::IFLA_INFO_KIND, "veth");
-            m.nest(libc::IFLA_INFO_DATA, |m| {
-                m.nest(VETH_INFO_PEER, |m| {
-                    m.0.extend(link(0, 0));
-                    m.text(libc::IFLA_IFNAME, "eth0");
-                    m.attribute(libc::IFLA_ADDRESS, &mac);
-                    m.number(libc::IFLA_MTU, MTU);
-                    m.number(libc::IFLA_NET_NS_FD, netns.as_raw_fd().cast_unsigned());
-                });
-            });
-        });
+        pair_ends(m, host, &mac, netns.as_raw_fd());
         Ok(())
     })?;
     pair.message(libc::RTM_NEWLINK, 0, &link(0, 0), |m| {
@@ -113,7 +107,7 @@ fn add(netns: &str, host: &str, bridge: &str, addresses: &[&str]) -> Result {
     for address in &addresses {
         address.add_default_route(&mut pod, index)?;
     }
-    let there = open()?;
+    let there = open(SockProtocol::NetlinkRoute)?;
     pod.run(&there)?;
 
     question(&here, libc::RTM_GETLINK, &link(0, 0), |m| m.text(libc::IFLA_IFNAME, host))?;
@@ -130,13 +124,31 @@ fn add(netns: &str, host: &str, bridge: &str, addresses: &[&str]) -> Result {
     announcement.run(&there)
 }
 
+/// The two ends of a veth pair, the second of which is the pod's.
+fn pair_ends(m: &mut Message, host: &str, pod_mac: &[u8], netns: RawFd) {
+    m.text(libc::IFLA_IFNAME, host);
+    m.number(libc::IFLA_MTU, MTU);
+    m.nest(libc::IFLA_LINKINFO, |m| {
+        m.text(libc::IFLA_INFO_KIND, "veth");
+        m.nest(libc::IFLA_INFO_DATA, |m| {
+            m.nest(VETH_INFO_PEER, |m| {
+                m.0.extend(link(0, 0));
+                m.text(libc::IFLA_IFNAME, "eth0");
+                m.attribute(libc::IFLA_ADDRESS, pod_mac);
+                m.number(libc::IFLA_MTU, MTU);
+                m.number(libc::IFLA_NET_NS_FD, netns.cast_unsigned());
+            });
+        });
+    });
+}
+
 fn del(host: &str) -> Result {
     let mut batch = Batch::default();
     batch.message(libc::RTM_DELLINK, 0, &link(0, 0), |m| {
         m.text(libc::IFLA_IFNAME, host);
         Ok(())
     })?;
-    batch.run(&open()?)
+    batch.run(&open(SockProtocol::NetlinkRoute)?)
 }
 
 /// An address of the pod; its gateway is the first one of its subnet.

@@ -39,7 +39,9 @@ fn clauses(message: &str) -> Vec<String> {
 /// A result in few lines: what the pod has, and what the node has of it.
 pub(crate) fn summary(added: &Added) -> Result<String, Failure> {
     let mut text = String::new();
-    let mut label = added.interface(2)?;
+    let interfaces = list(&added.0["interfaces"]).len();
+    let (bridge, host, pod) = if interfaces == 3 { (Some(0), 1, 2) } else { (None, 0, 1) };
+    let mut label = added.interface(pod)?;
     for address in list(&added.0["ips"]) {
         writeln!(
             text,
@@ -51,7 +53,11 @@ pub(crate) fn summary(added: &Added) -> Result<String, Failure> {
     }
     let routes: Vec<&str> = list(&added.0["routes"]).iter().map(|route| string(&route["dst"])).collect();
     writeln!(text, "routes  {}", routes.join(", "))?;
-    writeln!(text, "node    {} on bridge {}", added.interface(1)?, added.interface(0)?)?;
+    let place = match bridge {
+        Some(bridge) => format!("on bridge {}", added.interface(bridge)?),
+        None => "with a route to each address".to_owned(),
+    };
+    writeln!(text, "node    {}, {place}", added.interface(host)?)?;
     Ok(text)
 }
 

@@ -16,23 +16,25 @@ use serde_json::Value;
 use crate::claims;
 use crate::screen::Screen;
 
-/// The network configuration of the story, in the workspace: as it is shipped.
+/// The network configurations of the story, in the workspace: as they are shipped.
 pub(crate) const CONFLIST: &str = "conf/kubenet-dual.conflist";
+/// See [`CONFLIST`].
+pub(crate) const ROUTED: &str = "conf/vnet-dual.conflist";
 
 /// Everything that a step needs.
 #[derive(Debug)]
 pub(crate) struct Stage<'a> {
     pub(crate) screen: &'a Screen,
-    /// [`CONFLIST`], decoded.
+    /// The network's list, decoded.
     pub(crate) conflist: Value,
     podnet: PathBuf,
     cnitool: Cnitool,
 }
 
 impl<'a> Stage<'a> {
-    /// Finds the programs and loads the network.
-    pub(crate) fn set(screen: &'a Screen) -> Result<Self, Failure> {
-        let file = tools::workspace().join(CONFLIST);
+    /// Finds the programs and loads the network of a file of the workspace.
+    pub(crate) fn set(screen: &'a Screen, file: &str) -> Result<Self, Failure> {
+        let file = tools::workspace().join(file);
         let conflist: Value = serde_json::from_str(&fs::read_to_string(&file).doing(file.display())?)?;
         let cnitool = load(&conflist)?;
         Ok(Self { screen, podnet: tools::podnet()?, conflist, cnitool })

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::pings::{self, Way};
 use crate::screen::Screen;
 use crate::stage::{CONFLIST, Stage};
-use crate::{remains, stopwatch};
+use crate::{remains, routed, stopwatch};
 
 /// A configuration with slips in it.
 const SLIP: &str = "/run/slip.conflist";
@@ -32,7 +32,7 @@ struct Pods {
 /// All of it.
 pub(crate) fn tell(screen: &Screen) -> Outcome {
     let begin = Instant::now();
-    let stage = Stage::set(screen)?;
+    let stage = Stage::set(screen, CONFLIST)?;
     screen.heading("podnet: two pods and a second node")?;
     screen.note(
         "Everything here happens in namespaces of its own: the machine's network stays as it is.\n\
@@ -46,6 +46,7 @@ pub(crate) fn tell(screen: &Screen) -> Outcome {
     screen.heading("5  ADD and DEL take this long")?;
     stopwatch::show(&stage)?;
     removal(&stage, &pods)?;
+    routed::tell(screen, &other)?;
     screen.heading(&format!("Every step did what it says, in {:.1} s.", begin.elapsed().as_secs_f64()))?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::process::tool;
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, reply};
@@ -57,6 +58,15 @@ fn the_state_after_add(family: Family) -> Outcome {
         "routers heard by the node"
     );
     ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/accept_ra")?, "0", "routers heard by the pod");
+    ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/disable_ipv6")?, "0", "IPv6 off in the pod");
+    let reverse_path = |link: &str| Place::Node.sysctl(&format!("ipv4/conf/{link}/rp_filter"));
+    ensure_eq!(reverse_path(&host_link)?, reverse_path("default")?, "reverse path filter");
+    if !family.has_v6() {
+        ensure_eq!(outer["addr_info"], json!([]), "addresses that the kernel gave the host link");
+    }
+    ensure_eq!(Place::Node.ip(&["link", "show", "type", "bridge"])?, "", "bridges");
+    let tables = tool(&["nft", "list", "tables"])?;
+    ensure_eq!(tables.trim(), "table inet podnet", "tables of rules");
     for (version, gateway, default, whole) in gateways(family) {
         let own =
             added.addresses()?.into_iter().find(|own| own.is_ipv4() == (version == "-4")).doing("address")?;

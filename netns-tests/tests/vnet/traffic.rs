@@ -9,21 +9,19 @@ use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::node::OtherNode;
 use podnet_netns_tests::process::tool;
-use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::{Family, Subject};
 use podnet_netns_tests::{ensure, ensure_eq, probe};
 use serde_json::json;
 
 use super::{Test, daemon, inside, network};
-use crate::daemon_addresses::nobody_has_any;
-use crate::table;
+use crate::policy;
 
 pub(super) const TESTS: &[Test] = &[
     ("everybody_is_reached_by_the_first_packet", everybody_is_reached),
     ("host_ports_lead_to_the_pod", host_ports),
     ("beside_pods_of_mode_kubenet", beside_kubenet),
-    ("a_list_that_changes_its_mode", a_list_that_changes_its_mode),
     ("beneath_a_policy", beneath_a_policy),
+    ("beneath_a_policy_of_sets", beneath_a_policy_of_sets),
 ];
 
 const SOON: Duration = Duration::from_secs(3);
@@ -93,7 +91,7 @@ fn host_ports(family: Family) -> Outcome {
 }
 
 /// Mode kubenet, with addresses that the daemon does not hand out.
-fn kubenet(family: Family) -> Result<Network, Failure> {
+pub(super) fn kubenet(family: Family) -> Result<Network, Failure> {
     let ranges = family.pick("10.244.1.128/26", "fd00:10:244:1:8000::/66");
     let ranges: Vec<_> = ranges.into_iter().map(|subnet| json!([{ "subnet": subnet }])).collect();
     Ok(Network::of(Subject::Podnet, family)?.with("/ipam/ranges", json!(ranges)))
@@ -128,28 +126,6 @@ fn beside_kubenet(family: Family) -> Outcome {
     kubenet.check(&back, &of_back)
 }
 
-/// A list that keeps its name removes the pods of its other mode.
-fn a_list_that_changes_its_mode(family: Family) -> Outcome {
-    let daemon = daemon(family)?;
-    let kubenet = kubenet(family)?;
-    let vnet = Network { name: kubenet.name.clone(), ..network()? };
-    for list in [&kubenet, &vnet] {
-        table::settle(list)?;
-    }
-    let before = Snapshot::take()?;
-    let (old, new) = (Pod::create("old")?, Pod::create("new")?);
-    let of_old = kubenet.add(&old)?.addresses()?;
-    let of_new = vnet.add(&new)?.addresses()?;
-    for (&of_old, &of_new) in of_old.iter().zip(&of_new) {
-        probe::reach(inside(&old), inside(&new), of_new, SOON)?;
-        probe::reach(inside(&new), inside(&old), of_old, SOON)?;
-    }
-    vnet.del(&old, None)?;
-    kubenet.del(&new, None)?;
-    nobody_has_any(&daemon)?;
-    before.ensure_unchanged("DEL by the other list")
-}
-
 /// Engines name a pod's link by the beginning of its name, as Azure NPM does, or the pod by its address.
 fn beneath_a_policy(family: Family) -> Outcome {
     let _gives_the_node_an_address = OtherNode::create(family)?;
@@ -173,4 +149,29 @@ fn beneath_a_policy(family: Family) -> Outcome {
         probe::first_packet(Place::Node, inside(closed), denied)?;
     }
     Ok(())
+}
+
+/// Azure NPM's way; besides, `azv+` stands for every pod's link.
+fn beneath_a_policy_of_sets(family: Family) -> Outcome {
+    let _gives_the_node_an_address = OtherNode::create(family)?;
+    let _daemon = daemon(family)?;
+    for program in ["iptables", "ip6tables"] {
+        tool(&[program, "-P", "FORWARD", "DROP"])?;
+        tool(&[
+            program,
+            "-A",
+            "FORWARD",
+            "-i",
+            "azv+",
+            "-o",
+            "azv+",
+            "-m",
+            "comment",
+            "--comment",
+            "pods",
+            "-j",
+            "ACCEPT",
+        ])?;
+    }
+    policy::on_one_node(&network()?)
 }

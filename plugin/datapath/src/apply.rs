@@ -31,7 +31,7 @@ use crate::{
     Bridge, Forwarding, HostEnd, LinkName, MacAddr, Netns, PodNetwork,
     netlink::{NetlinkError, Protocol, Socket},
     rtnl::link::{self, Link},
-    sysctl,
+    sysctl::{self, Tree},
 };
 
 /// What a link's MTU is where nothing says otherwise (RFC 894).
@@ -96,7 +96,7 @@ fn make(
     routed::refuse_own_addresses(host, wanted)?;
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
-    routed::refuse_routers(wanted, &pair.host_name)?;
+    routed::refuse_routers(wanted, &Tree::node(), &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
     rules::add(wanted, &pair, undo)?;

@@ -26,6 +26,16 @@ fn a_node_object_its_spec_and_both_families_are_read() {
 }
 
 #[test]
+fn of_a_range_as_kubernetes_gives_it_a_pool_takes_the_beginning() {
+    let inventory = parse("podCIDR: fd00:1::/64").unwrap().checked().unwrap();
+    let [network] = &inventory.networks[..] else { panic!("{inventory:?}") };
+    assert_eq!(network.subnet, "fd00:1::/64".parse().unwrap());
+    let taken: u128 = network.blocks.iter().map(|block| 1 << (128 - block.net.prefix_len())).sum();
+    assert_eq!(taken, 4095, "all but the gateway");
+    assert!(network.blocks.iter().all(|block| "fd00:1::/116".parse::<IpNet>().unwrap().contains(&block.net)));
+}
+
+#[test]
 fn what_has_no_range_is_refused() {
     for (text, expected) in [
         ("", "no range yet"),

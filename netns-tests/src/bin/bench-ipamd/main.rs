@@ -6,8 +6,6 @@
 mod load;
 mod routes;
 
-use std::fmt::Write as _;
-use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use podnet_netns_tests::failure::{Context as _, Failure};
 use podnet_netns_tests::ipamd::Ipamd;
+use podnet_netns_tests::rows::{self, Row};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 32;
@@ -27,23 +26,6 @@ const LARGE: &str = "source: {kind: static, subnet: 10.0.0.0/8, ranges: [10.1.0.
 
 /// What the figures stand under.
 const TITLE: &str = "## The address daemon";
-
-/// One measure and its promise.
-#[derive(Clone)]
-struct Row {
-    what: &'static str,
-    found: f64,
-    limit: f64,
-    unit: &'static str,
-    /// More is better.
-    at_least: bool,
-}
-
-impl Row {
-    fn kept(&self) -> bool {
-        if self.at_least { self.found >= self.limit } else { self.found <= self.limit }
-    }
-}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,13 +54,10 @@ fn bench(arguments: &[String]) -> Result<ExitCode, Failure> {
         }
     }
     let rows = [throughput()?.to_vec(), memory_and_restart()?, routes::rows()?].concat();
-    let text = markdown(&rows)?;
+    let text = rows::section(TITLE, &rows)?;
     writeln!(std::io::stdout(), "{text}")?;
     if let Some(file) = file {
-        // The other benchmark's figures come first, and stay.
-        let whole = fs::read_to_string(file).unwrap_or_default();
-        let before = whole.split_once(TITLE).map_or(whole.as_str(), |(before, _)| before).trim_end();
-        fs::write(file, format!("{before}\n\n{text}")).doing(file)?;
+        rows::write_section(file, TITLE, &text)?;
     }
     let all_kept = rows.iter().all(Row::kept);
     Ok(if strict && !all_kept { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -165,15 +144,4 @@ fn restart(folder: &Path, rest: &str) -> Result<Duration, Failure> {
 #[expect(clippy::cast_precision_loss, reason = "no process has so many bytes")]
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-fn markdown(rows: &[Row]) -> Result<String, Failure> {
-    let mut text = format!("{TITLE}\n\n| | found | promised | |\n|---|---:|---:|---|\n");
-    for row in rows {
-        let bound = if row.at_least { "at least" } else { "at most" };
-        let mark = if row.kept() { "kept" } else { "**missed**" };
-        let Row { what, found, limit, unit, .. } = row;
-        writeln!(text, "| {what} | {found:.2} {unit} | {bound} {limit:.0} {unit} | {mark} |")?;
-    }
-    Ok(text)
 }

@@ -9,11 +9,12 @@ use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::parallel;
 use podnet_netns_tests::process::{Finished, run};
 use podnet_netns_tests::reply::Added;
+use podnet_netns_tests::samples::{Samples, Times, wall};
 use podnet_netns_tests::subject::{Family, Subject};
 use serde_json::{Value, json};
 
 use crate::contestant::Who;
-use crate::measure::{BURST, Samples, Times, WORKERS, wall};
+use crate::measure::{BURST, WORKERS};
 
 /// Host ports of other pods: so many pods with so many ports each.
 const OTHERS: (u16, u16) = (10, 100);

@@ -10,6 +10,7 @@ use podnet_netns_tests::failure::{Context as _, Failure};
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::parallel;
 use podnet_netns_tests::process::{Finished, command, run};
+use podnet_netns_tests::samples::{Samples, Times, wall};
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{tools, wait};
 
@@ -28,34 +29,6 @@ const QUIET: Duration = Duration::from_secs(5);
 const MANY_RESERVATIONS: u32 = 20_000;
 /// Each takes some three seconds of each contestant.
 const TRAFFIC_ROUNDS: usize = 7;
-
-/// Samples of one thing.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Samples(Vec<Duration>);
-
-impl Samples {
-    /// Takes one more.
-    pub(crate) fn push(&mut self, sample: Duration) {
-        self.0.push(sample);
-    }
-
-    /// The value that `percent` of the samples do not exceed.
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let last = sorted.len().saturating_sub(1);
-        sorted.get(last * percent / 100).copied().unwrap_or_default()
-    }
-}
-
-/// ADD and DEL of one contestant, one at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Times {
-    pub(crate) add: Samples,
-    pub(crate) del: Samples,
-    /// User and system time of an ADD and its DEL together.
-    pub(crate) cpu: Samples,
-}
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -150,12 +123,6 @@ fn bursts(all: &[Contestant], rounds: usize) -> Result<BTreeMap<Who, (Samples, S
         }
     }
     Ok(walls)
-}
-
-pub(crate) fn wall<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Duration, Failure> {
-    let begin = Instant::now();
-    work()?;
-    Ok(begin.elapsed())
 }
 
 fn peak_rss(contestant: &Contestant) -> Result<u64, Failure> {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use podnet_netns_tests::samples::{Samples, Times};
 use podnet_netns_tests::subject::Family;
 
 use crate::contestant::Who;
-use crate::measure::{Figures, Samples, Times};
+use crate::measure::Figures;
 
 /// Two that are as fast as each other are found to differ by this much, at most, in one run.
 const AS_MUCH: f64 = 1.05;

@@ -5,10 +5,11 @@ use std::fs;
 
 use podnet_netns_tests::failure::{Context as _, Failure};
 use podnet_netns_tests::process::tool;
+use podnet_netns_tests::samples::{Samples, Times};
 use podnet_netns_tests::subject::Family;
 
 use crate::contestant::Who;
-use crate::measure::{Figures, Samples, Times};
+use crate::measure::Figures;
 use crate::promise::{Promise, milliseconds};
 
 /// The whole document.

@@ -69,7 +69,12 @@ impl Batch {
     }
 
     /// A request that is answered, or refused.
-    fn unacknowledged(&mut self, kind: u16, header: &[u8], attributes: impl FnOnce(&mut Message)) -> Result {
+    pub(crate) fn unacknowledged(
+        &mut self,
+        kind: u16,
+        header: &[u8],
+        attributes: impl FnOnce(&mut Message),
+    ) -> Result {
         let mut message = Message(header.to_vec());
         attributes(&mut message);
         self.push(kind, 0, &message)
@@ -130,7 +135,7 @@ pub(crate) fn question(
     Ok(answer)
 }
 
-pub(crate) fn open() -> Result<OwnedFd> {
-    let kind = (AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute);
-    Ok(socket(kind.0, kind.1, kind.2, kind.3)?)
+/// A socket of a netlink protocol, as `SockProtocol::NetlinkRoute`.
+pub(crate) fn open(protocol: SockProtocol) -> Result<OwnedFd> {
+    Ok(socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?)
 }

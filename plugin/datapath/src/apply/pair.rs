@@ -76,7 +76,10 @@ fn mark(wanted: &PodNetwork, name: &LinkName, index: u32) -> Request {
         }
         // It needs its link-local address: what it forwards to the pod, it asks for the neighbour from there.
         HostEnd::Routed { .. } => change::mark_link(name, index, alias),
-        HostEnd::Transparent { .. } => change::mark_proxy(name, index, alias),
+        // That, where the pod has IPv6.
+        HostEnd::Transparent { .. } => {
+            change::mark_proxy(name, index, alias, !wanted.has_ipv6() && sysctl::has_ipv6())
+        }
     }
 }
 

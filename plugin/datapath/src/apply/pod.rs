@@ -20,7 +20,7 @@ use crate::{
         address::{self, Probing},
         change, neighbour, route,
     },
-    sysctl,
+    sysctl::Tree,
 };
 
 /// The kernel waits for one second after a random part of another (RFC 4862 section 5.1 and 5.4); more only where an
@@ -37,12 +37,10 @@ pub(super) struct Pod {
 
 /// Configures the pod's end, which has this index in the pod's namespace.
 pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Result<Pod, ApplyError> {
-    let name = &wanted.veth.pod_name;
     let mut socket = netns.run(|| {
-        if wanted.has_ipv6() {
-            set_ipv6_parameters(name, wanted.detects_duplicates)?;
+        if wanted.has_ipv6() || wanted.is_transparent() {
+            set_parameters(wanted, &Tree::for_visit())?;
         }
-        routed::refuse_routers(wanted, name)?;
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;
     if wanted.veth.is_up {
@@ -68,9 +66,13 @@ fn requests(wanted: &PodNetwork, index: u32) -> Vec<Request> {
     up.into_iter().chain(addresses).chain(neighbours).chain(routes).collect()
 }
 
-fn set_ipv6_parameters(name: &LinkName, detects_duplicates: bool) -> Result<(), SysctlError> {
-    parameters::ipv6(name, detects_duplicates)
-        .try_for_each(|(parameter, value)| sysctl::ensure(&parameter, value))
+fn set_parameters(wanted: &PodNetwork, tree: &Tree) -> Result<(), SysctlError> {
+    let name = &wanted.veth.pod_name;
+    if wanted.has_ipv6() {
+        parameters::ipv6(name, wanted.detects_duplicates)
+            .try_for_each(|(parameter, value)| tree.ensure(&parameter, value))?;
+    }
+    routed::refuse_routers(wanted, tree, name)
 }
 
 impl Pod {

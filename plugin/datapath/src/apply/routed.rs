@@ -11,7 +11,7 @@ use crate::{
     netlink::Socket,
     parameters,
     rtnl::{address, neighbour, route},
-    sysctl,
+    sysctl::Tree,
 };
 
 /// Fails if the node itself has an address that it is to have a route to.
@@ -29,12 +29,12 @@ pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Re
 
 /// Keeps a link of a pod without bridge from taking what others say of routers; before the pod's first packet. Done in
 /// the namespace where the link is.
-pub(super) fn refuse_routers(wanted: &PodNetwork, link: &LinkName) -> Result<(), SysctlError> {
-    let (parameter, value) = parameters::no_routers(link.as_str());
-    if wanted.is_transparent() && sysctl::parameter(&parameter)?.is_some() {
-        sysctl::ensure(&parameter, value)?;
+pub(super) fn refuse_routers(wanted: &PodNetwork, tree: &Tree, link: &LinkName) -> Result<(), SysctlError> {
+    if !wanted.is_transparent() {
+        return Ok(());
     }
-    Ok(())
+    let (parameter, value) = parameters::no_routers(link.as_str());
+    tree.set_where_known(&parameter, value)
 }
 
 /// Gives the host's end its addresses and routes, unless it is a port of a bridge.

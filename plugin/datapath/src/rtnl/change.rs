@@ -82,11 +82,15 @@ pub(crate) fn mark_link(name: &LinkName, index: u32, alias: String) -> Request {
 }
 
 /// Writes the owner's alias on a link and has it answer ARP for every address that the node has a route to.
-pub(crate) fn mark_proxy(name: &LinkName, index: u32, alias: String) -> Request {
+///
+/// `is_silent`: it speaks no IPv6 of its own, as a port ([`mark_port`]); its link-local routes would be walked over, too.
+pub(crate) fn mark_proxy(name: &LinkName, index: u32, alias: String, is_silent: bool) -> Request {
     let mut answering = InetDevConf::default();
     answering.proxy_arp = 1;
+    let mut families = vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(answering)])];
+    families.extend(is_silent.then(no_link_local));
     let mut message = at(index);
-    message.attributes = vec![LinkAttribute::IfAlias(alias), with_parameters(answering)];
+    message.attributes = vec![LinkAttribute::IfAlias(alias), LinkAttribute::AfSpecUnspec(families)];
     change(format!("set alias and proxy ARP of {name}"), message)
 }
 
@@ -227,8 +231,11 @@ fn with_parameters(parameters: InetDevConf) -> LinkAttribute {
 
 /// Has the kernel give a link no IPv6 address of its own; nothing, on a kernel that has none to give.
 fn without_link_local(kernel_has_ipv6: bool) -> LinkAttribute {
-    let silent = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
-    LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(silent).into_iter().collect())
+    LinkAttribute::AfSpecUnspec(kernel_has_ipv6.then(no_link_local).into_iter().collect())
+}
+
+fn no_link_local() -> AfSpecUnspec {
+    AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)])
 }
 
 fn end(end: End<'_>, mtu: u32) -> Vec<LinkAttribute> {
