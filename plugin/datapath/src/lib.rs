@@ -35,12 +35,13 @@ pub mod reference;
 mod remove;
 mod rtnl;
 mod scratch;
+mod segment;
 mod shaping;
 mod sysctl;
 mod verify;
 
 pub use adopted::{AnsweredLink, collect_adopted, has_link, remove_adopted};
-pub use apply::{Applied, ApplyError, apply, check_bridge, check_uplink};
+pub use apply::{Applied, ApplyError, apply, check_bridge, check_network_port, check_uplink};
 pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};
@@ -57,13 +58,14 @@ pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{
-    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
-    Vlans,
+    Bridge, Families, Forwarding, HostEnd, Masquerade, NetworkPort, PodNetwork, Port, Promiscuity, Route,
+    Veth, VlanLink, Vlans,
 };
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
 pub use scratch::{Lacking, ScratchError, try_everything};
+pub use segment::Segment;
 pub use shaping::{Peers, Shaping, TokenBucket};
 pub use sysctl::{SysctlError, parameter};
 pub use verify::{VerifyError, verify};

@@ -179,6 +179,7 @@ fn nothing(pods: &[IpNet]) -> Uses<'_> {
         is_routed: false,
         guard: Guard::default(),
         station: None,
+        segment: None,
     }
 }
 

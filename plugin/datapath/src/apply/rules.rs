@@ -2,15 +2,23 @@
 
 use super::{ApplyError, Undo, pair::Pair};
 use crate::{
-    Masquerade, PodNetwork, conntrack,
+    MacAddr, Masquerade, PodNetwork, conntrack,
     netlink::{Protocol, Socket},
     nft::{reference_masquerade, sender_check},
     parameters, sysctl,
 };
 
 /// Adds the rules, and what host ports need besides.
-pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
-    add_own(wanted, pair, undo)?;
+///
+/// # Arguments
+/// `node`: the node's Ethernet address on its network, where the pod is there.
+pub(super) fn add(
+    wanted: &PodNetwork,
+    pair: &Pair,
+    node: Option<MacAddr>,
+    undo: &mut Undo,
+) -> Result<(), ApplyError> {
+    add_own(wanted, pair, node, undo)?;
     if wanted.masquerade != Masquerade::Reference && !wanted.checks_sender {
         return Ok(());
     }
@@ -25,8 +33,13 @@ pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(
     Ok(())
 }
 
-fn add_own(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
-    let rules = wanted.rules(Some(&pair.host_name));
+fn add_own(
+    wanted: &PodNetwork,
+    pair: &Pair,
+    node: Option<MacAddr>,
+    undo: &mut Undo,
+) -> Result<(), ApplyError> {
+    let rules = wanted.rules(Some(&pair.host_name), node);
     if rules.is_empty() {
         return Ok(());
     }
@@ -35,7 +48,7 @@ fn add_own(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), Appl
     rules.add(&mut netfilter)?;
     if wanted.host_ports.needs_route_localnet() {
         // Not before the rule that makes up for it. Never undone: other pods need it too.
-        let facing = wanted.bridge().map_or(&pair.host_name, |bridge| &bridge.name);
+        let facing = wanted.bridge_name().unwrap_or(&pair.host_name);
         let (parameter, value) = parameters::route_localnet(facing.as_str());
         sysctl::ensure(&parameter, value)?;
     }

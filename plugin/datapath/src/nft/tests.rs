@@ -212,6 +212,7 @@ fn one_port_of_two_addresses_has_one_way_back() {
             is_routed: false,
             guard: Guard::default(),
             station: None,
+            segment: None,
         },
     );
     assert_eq!(rules.len(), 3);
@@ -231,8 +232,9 @@ fn a_routed_pod_answers_all_but_loopback_addresses_by_itself() {
         is_routed: true,
         guard,
         station: None,
+        segment: None,
     };
-    let helped = |port| host_ports::helped(port, true).map(host_ports::chain_name);
+    let helped = |port| host_ports::helped(port, true, false).map(host_ports::chain_name);
     let chains: Vec<_> = host_ports.ports.iter().map(helped).collect();
     assert_eq!(chains, [Some("hairpin-127.0.0.0-8".to_owned()), None]);
     // Both ports, the way back to 127.0.0.1, and both addresses' way to themselves.

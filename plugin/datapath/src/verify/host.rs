@@ -98,11 +98,9 @@ pub(super) fn end(
         let found = link.master.map_or_else(|| "none".to_owned(), |index| format!("link {index}"));
         differences.note(format!("bridge of {object}"), &bridge.name, found);
     }
-    if let HostEnd::Port(port) = &wanted.host_end
-        && link.master.is_some()
-    {
-        differences.compare(format!("hairpin mode of {object}"), &port.hairpin, &link.port.hairpin);
-        differences.compare(format!("isolation of {object}"), &port.isolated, &link.port.isolated);
+    if let Some(modes) = wanted.port_modes().filter(|_| link.master.is_some()) {
+        differences.compare(format!("hairpin mode of {object}"), &modes.hairpin, &link.port.hairpin);
+        differences.compare(format!("isolation of {object}"), &modes.isolated, &link.port.isolated);
     }
 }
 
@@ -142,7 +140,7 @@ fn compare_marks(wanted: &PodNetwork, link: &Link, object: &str, differences: &m
         let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
         differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
     }
-    if link.makes_link_local && wanted.bridge().is_some() {
+    if link.makes_link_local && wanted.bridge_name().is_some() {
         differences.note(format!("IPv6 link-local address of {object}"), "none", "one from the kernel");
     }
 }
