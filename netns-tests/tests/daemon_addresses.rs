@@ -96,7 +96,7 @@ pub(crate) fn start(scene: Scene) -> Result<Ipamd, Failure> {
     start_with(&ipamd::pool(scene.family, FIRST, COUNT))
 }
 
-fn start_with(config: &str) -> Result<Ipamd, Failure> {
+pub(crate) fn start_with(config: &str) -> Result<Ipamd, Failure> {
     fs::create_dir_all(FOLDER)?;
     let daemon = Ipamd::start(Path::new(FOLDER), config)?;
     daemon.ready()?;

@@ -3,6 +3,7 @@
 //! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
 
 mod bad_input;
+mod bridge;
 mod guarded;
 mod lists;
 mod state;
@@ -31,7 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
             .map(move |(name, body)| case(&format!("{}::{name}", family.word()), move || body(family)))
     });
     let of_lists = lists::TESTS.iter().map(|&(name, body)| case(name, body));
-    of_families.chain(of_lists).collect()
+    of_families.chain(of_lists).chain(bridge::cases()).collect()
 }
 
 /// A test's name and body.

@@ -46,15 +46,19 @@ pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<Told>, Netlink
     Ok(told)
 }
 
-/// The addresses of the link with this index.
-pub(crate) fn addresses(socket: &mut Socket, index: u32) -> Result<Vec<Told>, NetlinkError> {
+/// The addresses of the link with this index, in the order in which they have to be said to stand in the same one: of IPv6 the
+/// kernel puts the newest first (`ipv6_link_dev_addr`), and sends from that one.
+fn addresses(socket: &mut Socket, index: u32) -> Result<Vec<Told>, NetlinkError> {
     let mut message = AddressMessage::default();
     message.header.index = index;
     let what = format!("list addresses of link {index}");
     let request = Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message));
     let replies = socket.query(&request)?;
     let is_of_link = |body: &Vec<u8>| body.get(IFA_INDEX..).and_then(value::number) == Some(index);
-    Ok(replies.into_iter().map(|reply| reply.body).filter(is_of_link).map(Told::Address).collect())
+    let bodies = replies.into_iter().map(|reply| reply.body).filter(is_of_link);
+    let (v6, mut ordered): (Vec<_>, Vec<_>) = bodies.partition(|body| body.first() == Some(&AF_INET6));
+    ordered.extend(v6.into_iter().rev());
+    Ok(ordered.into_iter().map(Told::Address).collect())
 }
 
 fn of_family(socket: &mut Socket, family: AddressFamily, index: u32) -> Result<Vec<Vec<u8>>, NetlinkError> {
@@ -66,6 +70,7 @@ fn of_family(socket: &mut Socket, family: AddressFamily, index: u32) -> Result<V
     Ok(replies.into_iter().map(|reply| reply.body).filter(|body| leaves_by(body, index)).collect())
 }
 
+const AF_INET6: u8 = 10;
 /// Bytes of `struct ifaddrmsg`, and where the link's index is in it.
 const IFADDRMSG: usize = 8;
 const IFA_INDEX: usize = 4;
@@ -159,7 +164,6 @@ fn kept(body: &[u8], header: usize, is_kept: impl Fn(u16) -> bool) -> Writer {
 }
 
 fn address_of(body: &[u8], link: u32) -> Option<Vec<u8>> {
-    const AF_INET6: u8 = 10;
     let is_kept =
         |kind: u16| matches!(kind, IFA_ADDRESS | IFA_LOCAL | IFA_BROADCAST | IFA_RT_PRIORITY | IFA_PROTO);
     let flags = value::after(IFADDRMSG, body).find(|(kind, _)| *kind == IFA_FLAGS);
