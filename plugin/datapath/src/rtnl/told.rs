@@ -254,3 +254,6 @@ fn has_next_hop(body: &[u8]) -> bool {
     let mut attributes = attributes(body.get(RTMSG..).unwrap_or_default());
     attributes.any(|(kind, _)| matches!(kind, RTA_GATEWAY | RTA_VIA | RTA_MULTIPATH))
 }
+
+#[cfg(test)]
+mod tests;
