@@ -22,13 +22,14 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
             super::case(&format!("bridge::{}::{name}", family.word()), move || body(family))
         })
     });
-    let killed = Case {
+    // Hundreds of calls, and as many nodes made anew: shared out.
+    let killed = (1..=moved::SHARES).map(|first| Case {
         limit: Duration::from_mins(10),
-        ..super::case("bridge::dual::first_add_killed_at_every_system_call", || {
-            moved::first_add_killed(Family::Dual)
+        ..super::case(&format!("bridge::dual::first_add_killed_at_every_system_call_{first}"), move || {
+            moved::first_add_killed(Family::Dual, first)
         })
-    };
-    of_families.chain([killed])
+    });
+    of_families.chain(killed)
 }
 
 /// Where the node's own addresses end.

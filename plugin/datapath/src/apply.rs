@@ -101,15 +101,15 @@ fn make(
         return Err(ApplyError::TooSmallForIpv6 { mtu });
     }
     routed::refuse_own_addresses(host, wanted)?;
-    let network_bridge = on_network.as_ref().map(|found| found.ensure(host, undo)).transpose()?;
+    let mut joined = on_network.map(|found| found.ensure(host, undo)).transpose()?;
+    let network_bridge = joined.as_ref().map(|joined| joined.bridge.clone());
     let there = bridge.as_ref().map(|(_, made)| &made.link).or(network_bridge.as_ref());
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
     routed::refuse_routers(wanted, &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
-    let node = on_network.as_ref().map(|found| found.mac);
-    rules::add(wanted, &pair, node, undo)?;
+    rules::add(wanted, &pair, joined.as_mut(), undo)?;
     if let Some(bridge) = &network_bridge {
         network_port::fix_neighbours(host, wanted, bridge, undo)?;
     }
@@ -123,7 +123,7 @@ fn make(
     }
     let bridge_mac = match &bridge {
         Some((wanted, made)) => Some(bridge_mac(host, wanted, &made.link)?),
-        None => node,
+        None => joined.map(|joined| joined.mac),
     };
     Ok(Applied {
         bridge_mac,

@@ -87,7 +87,8 @@ fn without_default_route(family: Family) -> Outcome {
 fn a_bridge_that_leads_elsewhere(family: Family) -> Outcome {
     let fabric = fabric(family)?;
     let network = fixed(family, 20)?;
-    network.add(&Pod::create("a")?)?;
+    let first = Pod::create("a")?;
+    network.add(&first)?;
     Place::Node.ip(&["link", "add", "other", "type", "veth"])?;
     Place::Node.ip(&["link", "set", "other", "up"])?;
     let other = fixed(family, 21)?.with("/master", "other");

@@ -137,7 +137,8 @@ fn routes_keep_what_they_have(family: Family) -> Outcome {
         node("-6 route add fd00:54::/32 nexthop via fe80::1 dev uplink nexthop via fe80::2 dev uplink")?;
     }
     let (routes_before, addresses_before) = (routes("uplink")?, addresses("uplink")?);
-    fixed(family, 20)?.add(&Pod::create("a")?)?;
+    let first = Pod::create("a")?;
+    fixed(family, 20)?.add(&first)?;
     ensure_eq!(routes("azure0")?, routes_before, "routes by the bridge");
     ensure_eq!(addresses("azure0")?, addresses_before, "addresses of the bridge");
     ensure_eq!(routes("uplink")?, Vec::<String>::new(), "routes by the link");
@@ -169,7 +170,8 @@ fn first_adds_at_once(family: Family) -> Outcome {
 /// As from a DHCP client that takes the link for the node's.
 fn what_comes_later(family: Family) -> Outcome {
     let _fabric = fabric(family)?;
-    fixed(family, 20)?.add(&Pod::create("a")?)?;
+    let first = Pod::create("a")?;
+    fixed(family, 20)?.add(&first)?;
     for address in family.pick("10.97.0.1/24", "fd00:97::1/64") {
         Place::Node.ip(&["addr", "add", address, "dev", "uplink", "nodad"])?;
     }
@@ -240,13 +242,16 @@ fn the_way_back(family: Family) -> Outcome {
 /// More findings than these say nothing new.
 const SHOWN: usize = 5;
 
-/// Killed at its first system call, then at its second, until it ends before the kill: the node is reached each time, and the
+/// How many tests share the system calls.
+pub(super) const SHARES: usize = 6;
+
+/// Killed at a system call, then at one behind it, until it ends before the kill: the node is reached each time, and the
 /// next ADD does the rest.
-pub(super) fn first_add_killed(family: Family) -> Outcome {
+pub(super) fn first_add_killed(family: Family, first: usize) -> Outcome {
     let fabric = fabric(family)?;
     let network = fixed(family, 20)?;
     let mut findings = Vec::new();
-    for at in 1.. {
+    for at in (first..).step_by(SHARES) {
         let pod = Pod::create(&format!("pod{at}"))?;
         let stdin = network.config(0, &[])?.to_string();
         let end = tracer::kill_at(network.command(0, "ADD", Some(&pod))?, stdin.as_bytes(), at)?;

@@ -40,8 +40,17 @@ pub(super) struct Found<'a> {
     bridge: Option<Link>,
     uplink: Link,
     uplink_name: LinkName,
-    /// The uplink's Ethernet address: the node's on the network.
+    mac: MacAddr,
+}
+
+/// The bridge in the link's place.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) bridge: Link,
+    /// The link's Ethernet address: the node's on the network.
     pub(super) mac: MacAddr,
+    /// For the pod's rules, too: closing a second one could cost another grace period of the kernel.
+    pub(super) netfilter: Socket,
 }
 
 /// Whether [`apply`](crate::apply) would take bridge and link as they are or make them so; changes nothing.
@@ -104,8 +113,8 @@ impl Found<'_> {
         self.uplink.mtu
     }
 
-    /// Puts the bridge in the link's place, as far as it is not there, and returns it.
-    pub(super) fn ensure(&self, host: &mut Socket, undo: &mut Undo) -> Result<Link, ApplyError> {
+    /// Puts the bridge in the link's place, as far as it is not there.
+    pub(super) fn ensure(&self, host: &mut Socket, undo: &mut Undo) -> Result<Joined, ApplyError> {
         let Self { wanted: NetworkPort { bridge: name, .. }, uplink, uplink_name, mac, .. } = self;
         let mut bridge = match &self.bridge {
             Some(bridge) => bridge.clone(),
@@ -120,7 +129,8 @@ impl Found<'_> {
             bridge.mtu = uplink.mtu;
         }
         let rules = UplinkRules { bridge: name, link: uplink_name, mac: *mac };
-        rules.ensure(&mut Socket::open(Protocol::Netfilter)?)?;
+        let mut netfilter = Socket::open(Protocol::Netfilter)?;
+        rules.ensure(&mut netfilter)?;
         if uplink.master != Some(bridge.index) {
             undo.joined(&bridge, uplink);
             let join = change::join_bridge(&uplink.name, uplink.index, bridge.index, uplink.makes_link_local);
@@ -128,7 +138,7 @@ impl Found<'_> {
         } else if !address::list(host, uplink.index)?.is_empty() {
             relocate(host, uplink, &bridge, Vec::new())?;
         }
-        Ok(bridge)
+        Ok(Joined { bridge, mac: *mac, netfilter })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The pod's rules: masquerading, host ports, the check of senders.
 
-use super::{ApplyError, Undo, pair::Pair};
+use super::{ApplyError, Undo, network_port::Joined, pair::Pair};
 use crate::{
-    MacAddr, Masquerade, PodNetwork, conntrack,
+    Masquerade, PodNetwork, conntrack,
     netlink::{Protocol, Socket},
     nft::{reference_masquerade, sender_check},
     parameters, sysctl,
@@ -11,14 +11,14 @@ use crate::{
 /// Adds the rules, and what host ports need besides.
 ///
 /// # Arguments
-/// `node`: the node's Ethernet address on its network, where the pod is there.
+/// `joined`: the bridge in the place of the node's link to its network, where the pod is there.
 pub(super) fn add(
     wanted: &PodNetwork,
     pair: &Pair,
-    node: Option<MacAddr>,
+    joined: Option<&mut Joined>,
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
-    add_own(wanted, pair, node, undo)?;
+    add_own(wanted, pair, joined, undo)?;
     if wanted.masquerade != Masquerade::Reference && !wanted.checks_sender {
         return Ok(());
     }
@@ -36,16 +36,19 @@ pub(super) fn add(
 fn add_own(
     wanted: &PodNetwork,
     pair: &Pair,
-    node: Option<MacAddr>,
+    joined: Option<&mut Joined>,
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
+    let node = joined.as_ref().map(|joined| joined.mac);
     let rules = wanted.rules(Some(&pair.host_name), node);
     if rules.is_empty() {
         return Ok(());
     }
-    let mut netfilter = Socket::open(Protocol::Netfilter)?;
     undo.rules(wanted.owner.id(), rules.clone());
-    rules.add(&mut netfilter)?;
+    match joined {
+        Some(joined) => rules.add(&mut joined.netfilter)?,
+        None => rules.add(&mut Socket::open(Protocol::Netfilter)?)?,
+    }
     if wanted.host_ports.needs_route_localnet() {
         // Not before the rule that makes up for it. Never undone: other pods need it too.
         let facing = wanted.bridge_name().unwrap_or(&pair.host_name);

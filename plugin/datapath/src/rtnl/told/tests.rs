@@ -7,7 +7,9 @@ const ROUTE: [u8; RTMSG] = [2, 8, 0, 0, 254, 4, 0, 1, 0x14, 0x40, 0, 0];
 
 fn message(header: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::after(header.to_vec());
-    attributes.iter().for_each(|(kind, value)| writer.bytes(*kind, value));
+    for (kind, value) in attributes {
+        writer.bytes(*kind, value);
+    }
     writer.into_bytes()
 }
 
