@@ -53,6 +53,14 @@ fn network() -> Result<Network, Failure> {
     })
 }
 
+/// With a host port and limits for each pod.
+fn with_everything(network: Network) -> Network {
+    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    let limits = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000, "egressRate": 8_000_000,
+        "egressBurst": 8_000_000});
+    network.with("/runtimeConfig", json!({"portMappings": ports, "bandwidth": limits}))
+}
+
 fn daemon(family: Family) -> Result<Ipamd, Failure> {
     daemon_addresses::start(Scene { subject: Subject::Podnet, family })
 }

@@ -58,14 +58,14 @@ pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{
-    Bridge, Families, Forwarding, HostEnd, Masquerade, NetworkPort, PodNetwork, Port, Promiscuity, Route,
-    Veth, VlanLink, Vlans,
+    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
+    Vlans,
 };
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, has_nf_tables, probe};
 pub use remove::{RemoveError, Removed, remove};
 pub use scratch::{Lacking, ScratchError, try_everything};
-pub use segment::Segment;
+pub use segment::{NetworkPort, Segment};
 pub use shaping::{Peers, Shaping, TokenBucket};
 pub use sysctl::{SysctlError, parameter};
 pub use verify::{VerifyError, verify};

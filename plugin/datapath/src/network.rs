@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use netlink_packet_route::route::RouteScope;
 
 use crate::{
-    Guard, HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Segment, Shaping, Station,
+    Guard, HostPorts, LinkName, LinkPrefix, MacAddr, NetworkPort, Owner, Segment, Shaping, Station,
     nft::{PodRules, Uses},
 };
 
@@ -214,22 +214,6 @@ pub struct Port {
     pub isolated: bool,
     /// The VLANs that the pod is in.
     pub vlans: Vlans,
-}
-
-/// A port of a bridge that the node's link to its network is a port of, too: the pod is on that network itself.
-///
-/// The bridge has the Ethernet address, the MTU, the addresses and the routes of the node's link. They are moved there once,
-/// and stay when the pods go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkPort {
-    /// The bridge.
-    pub bridge: LinkName,
-    /// The node's link to its network; `None`: the one of the default route.
-    pub uplink: Option<LinkName>,
-    /// As [`Port::hairpin`].
-    pub hairpin: bool,
-    /// Destinations whose packets go to the node instead, which routes them.
-    pub diverted: Vec<IpAddr>,
 }
 
 /// How a port of a bridge treats frames.

@@ -13,6 +13,7 @@ use podnet_netns_tests::{ensure, ensure_eq, ipamd, reply};
 use serde_json::json;
 
 use super::super::Test;
+use super::super::bad_input::refused;
 use super::{NODE, fabric, fixed, network};
 use crate::daemon_addresses::{failed_add, nobody_has_any, start_with};
 
@@ -28,16 +29,6 @@ pub(super) const TESTS: &[Test] = &[
 /// What every ADD leaves, one that fails, too.
 fn make_registry() -> Outcome {
     Ok(DirBuilder::new().recursive(true).mode(0o700).create("/run/podnet/attachments")?)
-}
-
-/// ADD fails with this code and these words, and leaves nothing.
-fn refused(network: &Network, pod: &str, code: u32, words: &str) -> Outcome {
-    let before = Snapshot::take()?;
-    let pod = Pod::create(pod)?;
-    let error = failed_add(network, &pod)?;
-    ensure_eq!(error.code, code, "code of {error:?}");
-    ensure!(error.names(words), "{words:?} is not in {error:?}");
-    before.ensure_unchanged("a failed ADD")
 }
 
 fn not_ready(network: &Network, words: &str) -> Outcome {

@@ -10,7 +10,7 @@ use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, reply};
 use serde_json::{Value, json};
 
-use super::super::{Test, daemon, inside};
+use super::super::{Test, daemon, inside, with_everything};
 use super::{NODE, fabric, fixed, network};
 use crate::daemon_addresses::nobody_has_any;
 use crate::look;
@@ -108,12 +108,8 @@ fn check_names_what_is_gone(family: Family) -> Outcome {
 fn del_leaves_nothing(family: Family) -> Outcome {
     let _fabric = fabric(family)?;
     let daemon = daemon(family)?;
-    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
-    let limits = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000, "egressRate": 8_000_000,
-        "egressBurst": 8_000_000});
-    let network = network()?
-        .with("/runtimeConfig", json!({"portMappings": ports, "bandwidth": limits}))
-        .with("/ipsToRouteViaHost", json!(["169.254.20.10", "fd00::53"]));
+    let network =
+        with_everything(network()?).with("/ipsToRouteViaHost", json!(["169.254.20.10", "fd00::53"]));
     crate::table::settle(&network)?;
     let (before, known) = (Snapshot::take()?, permanent()?);
     let pod = Pod::create("a")?;

@@ -11,24 +11,36 @@ use crate::{
     },
 };
 
+/// Looks at whether the link of this name is a bridge that is up, and returns the link.
+pub(super) fn find_bridge(
+    socket: &mut Socket,
+    name: &LinkName,
+    differences: &mut Differences,
+) -> Result<Option<Link>, NetlinkError> {
+    let object = format!("bridge {name}");
+    let bridge = link::by_name(socket, name)?;
+    match &bridge {
+        None => differences.missing(object),
+        Some(link) if !link.is_bridge() => {
+            differences.note(object, "a bridge", link.kind.as_deref().unwrap_or("a physical link"));
+        }
+        Some(link) if !link.is_up => differences.note(object, "up", "down"),
+        Some(_) => {}
+    }
+    Ok(bridge)
+}
+
 /// Looks at the bridge and returns it.
 pub(super) fn bridge(
     socket: &mut Socket,
     wanted: &Bridge,
     differences: &mut Differences,
 ) -> Result<Option<Link>, NetlinkError> {
-    let object = format!("bridge {}", wanted.name);
-    let Some(bridge) = link::by_name(socket, &wanted.name)? else {
-        differences.missing(object);
-        return Ok(None);
+    let bridge = match find_bridge(socket, &wanted.name, differences)? {
+        Some(bridge) if bridge.is_bridge() => bridge,
+        other => return Ok(other),
     };
-    if !bridge.is_bridge() {
-        differences.note(object, "a bridge", bridge.kind.as_deref().unwrap_or("a physical link"));
-        return Ok(Some(bridge));
-    }
-    if !bridge.is_up {
-        differences.note(&object, "up", "down");
-    }
+    let object = format!("bridge {}", wanted.name);
     if let Some(mtu) = wanted.mtu.filter(|_| !wanted.adopts_mtu) {
         differences.compare(format!("MTU of {object}"), &mtu, &bridge.mtu);
     }

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::VerifyError;
+use super::{VerifyError, host::find_bridge};
 use crate::{
     LinkName, PodNetwork,
     apply::port_to_network,
@@ -11,7 +11,7 @@ use crate::{
     nft::UplinkRules,
     rtnl::{
         address,
-        link::{self, Link},
+        link::Link,
         neighbour::{self, Neighbour},
     },
 };
@@ -24,22 +24,14 @@ pub(super) fn bridge(
     differences: &mut Differences,
 ) -> Result<Option<Link>, VerifyError> {
     let Some(port) = wanted.network_port() else { return Ok(None) };
-    let object = format!("bridge {}", port.bridge);
-    let Some(bridge) = link::by_name(socket, &port.bridge)? else {
-        differences.missing(object);
-        return Ok(None);
+    let bridge = match find_bridge(socket, &port.bridge, differences)? {
+        Some(bridge) if bridge.is_bridge() => bridge,
+        other => return Ok(other),
     };
-    if !bridge.is_bridge() {
-        differences.note(object, "a bridge", bridge.kind.as_deref().unwrap_or("a physical link"));
-        return Ok(Some(bridge));
-    }
-    if !bridge.is_up {
-        differences.note(&object, "up", "down");
-    }
     let uplink = port_to_network(socket, &bridge)?;
     match uplink.as_ref().and_then(|uplink| Some((uplink, uplink.name.parse().ok()?))) {
         Some((link, name)) => uplink_of(socket, wanted, &bridge, (link, &name), differences)?,
-        None => differences.missing(format!("link to the network among the ports of {object}")),
+        None => differences.missing(format!("link to the network among the ports of bridge {}", port.bridge)),
     }
     neighbours(socket, wanted, &bridge, differences)?;
     Ok(Some(bridge))
