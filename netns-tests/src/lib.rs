@@ -1,7 +1,7 @@
 //! The harness of the tests that need root, of the benchmark and of the demo.
 //!
 //! A test is a function in a table ([`harness`]). It runs in a [`sandbox`], a whole node of its own, makes pods
-//! ([`netns`]) and other nodes ([`node`], or whole ones, [`machine`]), calls a plugin as a runtime does ([`network`], or the reference runtime's own
+//! ([`netns`]), other nodes ([`node`], or whole ones, [`machine`]) and networks ([`fabric`]), calls a plugin as a runtime does ([`network`], or the reference runtime's own
 //! tool, [`cnitool`], or a container [`engine`]), and then looks at the kernel, the files ([`snapshot`]) and the traffic ([`probe`]).
 //! The same tests run against podnet and against the reference plugins ([`subject`]): a test that the reference fails
 //! is either wrong or a difference that has to be explained.
@@ -9,6 +9,7 @@
 pub mod cnitool;
 pub mod dropin;
 pub mod engine;
+pub mod fabric;
 pub mod failure;
 pub mod fleet;
 pub mod harness;

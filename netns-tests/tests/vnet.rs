@@ -4,6 +4,7 @@
 
 mod answers;
 mod bad_input;
+mod bridge;
 mod guarded;
 mod killed;
 mod lists;
@@ -52,7 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
         node_rules::TESTS.iter().map(test)
     });
     let of_one_family = lists::TESTS.iter().chain(killed::TESTS).map(|&(name, body)| case(name, body));
-    of_families.chain(of_services).chain(of_one_family).collect()
+    of_families.chain(of_services).chain(of_one_family).chain(bridge::cases()).collect()
 }
 
 /// A test's name and body.
@@ -71,6 +72,14 @@ pub(crate) fn network() -> Result<Network, Failure> {
         plugins: vec![entry],
         path: vec![Subject::Podnet.folder()?],
     })
+}
+
+/// With a host port and limits for each pod.
+fn with_everything(network: Network) -> Network {
+    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
+    let limits = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000, "egressRate": 8_000_000,
+        "egressBurst": 8_000_000});
+    network.with("/runtimeConfig", json!({"portMappings": ports, "bandwidth": limits}))
 }
 
 fn daemon(family: Family) -> Result<Ipamd, Failure> {

@@ -206,7 +206,9 @@ impl Error {
             | Self::Grant(_)
             | Self::Ipam(_)
             | Self::Unknown { .. }
-            | Self::Apply(ApplyError::NoUplink { .. }) => code::INVALID_NETWORK_CONFIG,
+            | Self::Apply(
+                ApplyError::NoUplink { .. } | ApplyError::NoDefaultRoute | ApplyError::NotEthernet { .. },
+            ) => code::INVALID_NETWORK_CONFIG,
             Self::Netns(_) | Self::OwnNetns => code::INVALID_NETNS,
             Self::Exists { .. } | Self::Apply(ApplyError::Attached { .. }) => code::ATTACHMENT_EXISTS,
             Self::Record(_)
@@ -223,6 +225,9 @@ impl Error {
                 | ApplyError::NamesTaken { .. }
                 | ApplyError::PodNameTaken { .. }
                 | ApplyError::UplinkDown { .. }
+                | ApplyError::UplinkTaken { .. }
+                | ApplyError::OtherUplink { .. }
+                | ApplyError::NoUplinkPort { .. }
                 | ApplyError::TooSmallForIpv6 { .. }
                 | ApplyError::Nft(NftError::PortTaken(_)),
             ) => code::IN_THE_WAY,

@@ -32,8 +32,11 @@ impl Guarded {
     pub(crate) fn of(network: &PodNetwork) -> Self {
         let PodNetwork { owner, guard, veth, .. } = network;
         let links = || owner.link_names(veth.prefix).map(String::from).into();
-        let sender =
-            || Sender { links: links(), bridged: network.bridge().is_some(), mac: veth.pod_mac.to_string() };
+        let sender = || Sender {
+            links: links(),
+            bridged: network.bridge_name().is_some(),
+            mac: veth.pod_mac.to_string(),
+        };
         Self {
             block_wireserver: guard.wireserver,
             block_imds: guard.imds,

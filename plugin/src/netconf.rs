@@ -19,7 +19,7 @@ use crate::bandwidth::{Annotations, Bandwidth, Members};
 use crate::host_ports::{self, PortMappings, Translator};
 use crate::logging::Level;
 use crate::mode::Mode;
-pub(crate) use vnet::Vnet;
+pub(crate) use vnet::{Bridged, Datapath, Vnet};
 
 /// The bridge of mode kubenet, by kubenet's own name.
 const DEFAULT_BRIDGE: &str = "cbr0";
@@ -46,11 +46,13 @@ pub(crate) struct NetConf {
 
     /// Which mode; `kubenet`, `vnet`.
     pub(crate) mode: Option<String>,
-    /// Mode vnet: how the pod is connected; `transparent`.
+    /// Mode vnet: how the pod is connected; `transparent`, `bridge`.
     pub(crate) datapath: Option<String>,
     /// Mode vnet: the node's link to its network; absent: the one of the default route.
     pub(crate) master: Option<String>,
-    /// The bridge's name.
+    /// Datapath bridge: destinations whose packets the node takes, to route them itself.
+    pub(crate) ips_to_route_via_host: Vec<String>,
+    /// The bridge's name; `cbr0`, in mode vnet `azure0`.
     pub(crate) bridge: Option<String>,
     /// Bytes; 0: that of the bridge, or of the default route's link where the bridge is made or there is none.
     pub(crate) mtu: Option<u32>,

@@ -15,12 +15,14 @@
 //! - The file is locked (flock(2)) while an ADD or DEL works on the attachment, so that a DEL never overtakes the
 //!   ADD it belongs to. The lock dies with its process.
 
+mod on_network;
 mod registry;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+pub(crate) use on_network::OnNetwork;
 use podnet_cni::Route;
 use podnet_datapath::Owner;
 use podnet_datapath::nft::{PodRules, Uses};
@@ -80,6 +82,9 @@ pub(crate) struct Reserved {
     /// Whether everything that the pod sends goes by way of the node.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) routed: bool,
+    /// Where the pod is on the node's own network, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) on_network: Option<OnNetwork>,
     /// The addresses from which services among neighbours need help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unfiltered: Vec<IpNet>,
@@ -129,6 +134,7 @@ impl Record {
         let Some(reserved) = &self.reserved else { return PodRules::none(&self.owner()) };
         let addresses = addresses(&reserved.leases);
         let station = reserved.guarded.station();
+        let segment = reserved.on_network.as_ref().and_then(OnNetwork::segment);
         let uses = Uses {
             addresses: &addresses,
             masqueraded: if reserved.masqueraded { &addresses } else { &[] },
@@ -137,6 +143,7 @@ impl Record {
             is_routed: reserved.routed,
             guard: reserved.guarded.guard(),
             station: station.as_ref(),
+            segment: segment.as_ref(),
         };
         PodRules::new(&self.owner(), &uses)
     }

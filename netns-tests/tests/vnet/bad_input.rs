@@ -18,7 +18,7 @@ pub(super) const TESTS: &[Test] = &[
     ("an_address_that_is_in_use", an_address_that_is_in_use),
 ];
 
-fn refused(network: &Network, pod: &str, code: u32, words: &str) -> Outcome {
+pub(super) fn refused(network: &Network, pod: &str, code: u32, words: &str) -> Outcome {
     let before = Snapshot::take()?;
     let pod = Pod::create(pod)?;
     let error = failed_add(network, &pod)?;

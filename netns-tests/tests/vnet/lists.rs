@@ -22,6 +22,10 @@ pub(super) const TESTS: &[Test] = &[
     ("list_vnet_transparent", || with_daemon("vnet-transparent", Family::V4)),
     ("list_vnet_dual_stack", || with_daemon("vnet-dual", Family::Dual)),
     ("list_vnet_overlay", || with_daemon("vnet-overlay", Family::V4)),
+    ("list_vnet_bridge", || {
+        let _fabric = super::bridge::fabric(Family::V4)?;
+        with_daemon("vnet-bridge", Family::V4)
+    }),
     ("list_vnet_chained", || with_daemon("vnet-chained", Family::V4)),
 ];
 

@@ -9,7 +9,7 @@ use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, reply};
 use serde_json::{Value, json};
 
-use super::{Test, daemon, inside, network};
+use super::{Test, daemon, inside, network, with_everything};
 use crate::daemon_addresses::{FOLDER, failed_add, nobody_has_any, soon_nobody_has_any};
 use crate::look;
 
@@ -136,10 +136,7 @@ fn check_names_what_is_gone(family: Family) -> Outcome {
 
 fn del_leaves_nothing(family: Family) -> Outcome {
     let daemon = daemon(family)?;
-    let ports = json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]);
-    let limits = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000, "egressRate": 8_000_000,
-        "egressBurst": 8_000_000});
-    let network = network()?.with("/runtimeConfig", json!({"portMappings": ports, "bandwidth": limits}));
+    let network = with_everything(network()?);
     crate::table::settle(&network)?;
     let before = Snapshot::take()?;
     let pod = Pod::create("a")?;

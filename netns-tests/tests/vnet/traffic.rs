@@ -54,7 +54,12 @@ fn everybody_is_reached(family: Family) -> Outcome {
 }
 
 /// A connection to `target`, which arrives at `listen` in the pod; gives the source that is seen there.
-fn connected(from: Place<'_>, target: SocketAddr, pod: &Pod, listen: SocketAddr) -> Result<IpAddr, Failure> {
+pub(super) fn connected(
+    from: Place<'_>,
+    target: SocketAddr,
+    pod: &Pod,
+    listen: SocketAddr,
+) -> Result<IpAddr, Failure> {
     let what = format!("a connection from {from} to {target}");
     let listener = inside(pod).inside(|| Ok(TcpListener::bind(listen)?)).doing(&what)?;
     let mut client = from.inside(|| Ok(TcpStream::connect_timeout(&target, SOON)?)).doing(&what)?;

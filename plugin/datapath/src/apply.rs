@@ -10,8 +10,10 @@
 
 mod bridge;
 mod error;
+mod network_port;
 mod pair;
 mod pod;
+mod relocation;
 mod routed;
 mod rules;
 mod shaping;
@@ -24,6 +26,8 @@ use nix::errno::Errno;
 
 pub use bridge::check_bridge;
 pub use error::ApplyError;
+pub use network_port::check_network_port;
+pub(crate) use network_port::port_to_network;
 use undo::Undo;
 pub use uplink::check_uplink;
 
@@ -84,32 +88,43 @@ fn make(
         Some(bridge) => Some((bridge, bridge::ensure(host, bridge, undo)?)),
         None => None,
     };
-    let there = bridge.as_ref().map(|(_, made)| &made.link);
+    let on_network = wanted.network_port().map(|port| network_port::find(host, port)).transpose()?;
     let network_mtu = match &wanted.host_end {
         HostEnd::Transparent { uplink, .. } => uplink::mtu(host, uplink.as_ref())?,
-        HostEnd::Port(_) | HostEnd::Routed { .. } => there.map_or(ETHERNET_MTU, |bridge| bridge.mtu),
+        HostEnd::OnNetwork(_) => on_network.as_ref().map_or(ETHERNET_MTU, network_port::Found::mtu),
+        HostEnd::Port(_) | HostEnd::Routed { .. } => {
+            bridge.as_ref().map_or(ETHERNET_MTU, |(_, made)| made.link.mtu)
+        }
     };
     let mtu = wanted.veth.mtu.unwrap_or(network_mtu);
     if mtu < IPV6_MTU && wanted.has_ipv6() {
         return Err(ApplyError::TooSmallForIpv6 { mtu });
     }
     routed::refuse_own_addresses(host, wanted)?;
+    let mut joined = on_network.map(|found| found.ensure(host, undo)).transpose()?;
+    let network_bridge = joined.as_ref().map(|joined| joined.bridge.clone());
+    let there = bridge.as_ref().map(|(_, made)| &made.link).or(network_bridge.as_ref());
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
     routed::refuse_routers(wanted, &Tree::node(), &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
-    rules::add(wanted, &pair, undo)?;
+    rules::add(wanted, &pair, joined.as_mut(), undo)?;
+    if let Some(bridge) = &network_bridge {
+        network_port::fix_neighbours(host, wanted, bridge, undo)?;
+    }
     forward(wanted.forwarding)?;
     if wanted.veth.is_up {
         pair::wait_until_forwarding(host, &pair)?;
-        if let Some((_, made)) = &bridge {
-            bridge::wait_until_running(host, made.link.index)?;
+        if let Some(bridge) = there {
+            bridge::wait_until_running(host, bridge.index)?;
         }
         pod.announce(wanted)?;
     }
-    let bridge_mac =
-        bridge.as_ref().map(|(wanted, made)| bridge_mac(host, wanted, &made.link)).transpose()?;
+    let bridge_mac = match &bridge {
+        Some((wanted, made)) => Some(bridge_mac(host, wanted, &made.link)?),
+        None => joined.map(|joined| joined.mac),
+    };
     Ok(Applied {
         bridge_mac,
         gateway_link: bridge.and_then(|(_, made)| made.gateway_link),

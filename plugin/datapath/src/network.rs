@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use netlink_packet_route::route::RouteScope;
 
 use crate::{
-    Guard, HostPorts, LinkName, LinkPrefix, MacAddr, Owner, Shaping, Station,
+    Guard, HostPorts, LinkName, LinkPrefix, MacAddr, NetworkPort, Owner, Segment, Shaping, Station,
     nft::{PodRules, Uses},
 };
 
@@ -47,15 +47,20 @@ pub struct PodNetwork {
 }
 
 impl PodNetwork {
-    /// The rules that the pod needs, whose host's end has this name, where that is known.
-    pub fn rules(&self, host_name: Option<&LinkName>) -> PodRules {
+    /// The rules that the pod needs.
+    ///
+    /// # Arguments
+    /// `host_name`: the host's end, where it is known; `node`: the node's Ethernet address on its network, likewise.
+    pub fn rules(&self, host_name: Option<&LinkName>, node: Option<MacAddr>) -> PodRules {
         let masqueraded: &[IpNet] = if self.masquerade == Masquerade::Podnet { &self.addresses } else { &[] };
         let unfiltered = self.unfiltered.of(&self.addresses);
         let station = self.guard.spoofing.then(|| Station {
             links: host_name.cloned().into_iter().collect(),
-            is_bridged: self.bridge().is_some(),
+            is_bridged: self.bridge_name().is_some(),
             mac: self.veth.pod_mac,
         });
+        let links = host_name.cloned().into_iter().collect();
+        let segment = self.segment(links).map(|segment| Segment { node, ..segment });
         let uses = Uses {
             addresses: &self.addresses,
             masqueraded,
@@ -64,14 +69,50 @@ impl PodNetwork {
             is_routed: self.is_transparent(),
             guard: self.guard,
             station: station.as_ref(),
+            segment: segment.as_ref(),
         };
         PodRules::new(&self.owner, &uses)
     }
 
-    /// The bridge that the host's end is a port of, where it is one.
+    /// The pod on the node's own network, where it is there.
+    ///
+    /// # Arguments
+    /// `links`: the names that the host's end has or may have.
+    pub fn segment(&self, links: Vec<LinkName>) -> Option<Segment> {
+        let port = self.network_port()?;
+        Some(Segment { links, mac: self.veth.pod_mac, node: None, diverted: port.diverted.clone() })
+    }
+
+    /// The bridge that pods have to themselves and that the host's end is a port of, where it is one.
     pub fn bridge(&self) -> Option<&Bridge> {
         match &self.host_end {
             HostEnd::Port(port) => Some(&port.bridge),
+            HostEnd::OnNetwork(_) | HostEnd::Routed { .. } | HostEnd::Transparent { .. } => None,
+        }
+    }
+
+    /// The name of the bridge that the host's end is a port of, where it is one.
+    pub fn bridge_name(&self) -> Option<&LinkName> {
+        match &self.host_end {
+            HostEnd::Port(port) => Some(&port.bridge.name),
+            HostEnd::OnNetwork(port) => Some(&port.bridge),
+            HostEnd::Routed { .. } | HostEnd::Transparent { .. } => None,
+        }
+    }
+
+    /// The host's end as a port of a bridge that the node's link to its network is a port of, too, where it is one.
+    pub(crate) fn network_port(&self) -> Option<&NetworkPort> {
+        match &self.host_end {
+            HostEnd::OnNetwork(port) => Some(port),
+            HostEnd::Port(_) | HostEnd::Routed { .. } | HostEnd::Transparent { .. } => None,
+        }
+    }
+
+    /// How the bridge treats the host's end's frames, where it is a port of one: hairpin mode and isolation.
+    pub(crate) fn port_modes(&self) -> Option<PortModes> {
+        match &self.host_end {
+            HostEnd::Port(port) => Some(PortModes { hairpin: port.hairpin, isolated: port.isolated }),
+            HostEnd::OnNetwork(port) => Some(PortModes { hairpin: port.hairpin, isolated: false }),
             HostEnd::Routed { .. } | HostEnd::Transparent { .. } => None,
         }
     }
@@ -85,14 +126,14 @@ impl PodNetwork {
     pub(crate) fn stand_ins(&self) -> &[IpAddr] {
         match &self.host_end {
             HostEnd::Transparent { gateways, .. } => gateways,
-            HostEnd::Port(_) | HostEnd::Routed { .. } => &[],
+            HostEnd::Port(_) | HostEnd::OnNetwork(_) | HostEnd::Routed { .. } => &[],
         }
     }
 
     /// The host's routes to the pod's addresses, where it has one for each.
     pub(crate) fn host_routes(&self) -> Vec<Route> {
         let (scope, protocol) = match &self.host_end {
-            HostEnd::Port(_) => return Vec::new(),
+            HostEnd::Port(_) | HostEnd::OnNetwork(_) => return Vec::new(),
             HostEnd::Routed { .. } => (RouteScope::Host, None),
             HostEnd::Transparent { .. } => (RouteScope::Universe, Some(Route::STATIC)),
         };
@@ -119,8 +160,8 @@ pub struct Veth {
     pub pod_name: LinkName,
     /// The pod end's address.
     pub pod_mac: MacAddr,
-    /// Both ends' MTU in bytes; `None`: the bridge's, that of the node's link to its network where the host's end is
-    /// transparent, else 1500.
+    /// Both ends' MTU in bytes; `None`: the bridge's, that of the node's link to its network where that matters, else
+    /// 1500.
     pub mtu: Option<u32>,
     /// Whether the pod's end is switched on.
     pub is_up: bool,
@@ -141,8 +182,10 @@ pub enum Masquerade {
 /// What the host's end of a pair is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostEnd {
-    /// A port of a bridge.
+    /// A port of a bridge that pods have to themselves.
     Port(Port),
+    /// A port of a bridge that the node's link to its network is a port of, too.
+    OnNetwork(NetworkPort),
     /// A link of its own, with these addresses of the host and a route to each address of the pod's. The pod sends
     /// everything through the host, to its own subnet too.
     Routed {
@@ -171,6 +214,15 @@ pub struct Port {
     pub isolated: bool,
     /// The VLANs that the pod is in.
     pub vlans: Vlans,
+}
+
+/// How a port of a bridge treats frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortModes {
+    /// They may go back to where they came from.
+    pub(crate) hairpin: bool,
+    /// They may not come from or go to another such port.
+    pub(crate) isolated: bool,
 }
 
 /// The VLANs (IEEE 802.1Q) that a port of a bridge is in. Without any, those that the bridge gives every port.

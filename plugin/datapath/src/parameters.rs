@@ -38,6 +38,31 @@ pub(crate) fn proxy_arp(link: &str) -> (String, &'static str) {
     (format!("ipv4/conf/{link}/proxy_arp"), "1")
 }
 
+/// How a link treats what comes by it: each with its name of a bridge that takes the link's place.
+pub(crate) fn taken_over(link: &LinkName, bridge: &LinkName) -> impl Iterator<Item = (String, String)> {
+    const IPV4: [&str; 4] = ["rp_filter", "arp_ignore", "arp_announce", "arp_filter"];
+    const IPV6: [&str; 3] = ["disable_ipv6", "accept_dad", "accept_ra"];
+    let of_ipv4 = IPV4.into_iter().map(|name| ("ipv4", name));
+    let of_both = of_ipv4.chain(IPV6.into_iter().map(|name| ("ipv6", name)));
+    of_both.map(move |(family, name)| {
+        (format!("{family}/conf/{link}/{name}"), format!("{family}/conf/{bridge}/{name}"))
+    })
+}
+
+/// The value of such a parameter of the bridge, where the link has this one.
+///
+/// The link's own IPv6 address was found to be unique long ago. Routers that it listened to, the bridge listens to although
+/// the node forwards.
+pub(crate) fn of_stand_in<'a>(parameter: &str, value: &'a str) -> &'a str {
+    if parameter.ends_with("/accept_dad") || (parameter.ends_with("/accept_ra") && value == "0") {
+        "0"
+    } else if parameter.ends_with("/accept_ra") {
+        "2"
+    } else {
+        value
+    }
+}
+
 /// The IPv4 parameter by which packets from and to 127.0.0.0/8 may pass a link.
 pub(crate) fn route_localnet(link: &str) -> (String, &'static str) {
     (format!("ipv4/conf/{link}/route_localnet"), "1")

@@ -19,6 +19,7 @@ use crate::{
     rtnl::{
         change,
         link::{self, Link},
+        neighbour::{self, Neighbour},
     },
 };
 
@@ -66,6 +67,28 @@ pub fn remove(owner: &Owner, known: Option<&PodRules>, has_ifb: bool) -> Result<
     Ok(Removed { elements: rules?.elements, link: link? })
 }
 
+/// Forgets where the owner's pod is on the bridge that leads to the node's network.
+fn forget_neighbours(
+    owner: &Owner,
+    known: Option<&PodRules>,
+    netfilter: &mut Socket,
+) -> Result<(), RemoveError> {
+    let stations = nft::stations(netfilter, owner.id(), known)?;
+    if stations.is_empty() {
+        return Ok(());
+    }
+    let mut host = Socket::open(Protocol::Route)?;
+    for Neighbour { link, address, mac, is_permanent } in neighbour::list(&mut host)? {
+        if is_permanent && mac.is_some_and(|mac| stations.contains(&(address, mac))) {
+            match host.execute(&neighbour::forget(link, address)) {
+                Err(error) if error.errno() == Some(Errno::ENOENT) => {}
+                forgotten => forgotten?,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Removes the owner's rules from the reference plugins' tables.
 pub(crate) fn reference_rules(owner: &Owner) -> Result<(), RemoveError> {
     let Some(mut netfilter) = nft::open_if_any()? else { return Ok(()) };
@@ -91,10 +114,12 @@ fn remove_rules(
 ) -> Result<nft::Removed, RemoveError> {
     let Some(opened) = nft::open_if_any()? else { return Ok(nft::Removed::default()) };
     let socket = socket.insert(opened);
-    match nft::remove(socket, owner.id(), known) {
+    // Before the rules, which alone tell where they are.
+    let forgotten = forget_neighbours(owner, known, socket);
+    match forgotten.and_then(|()| Ok(nft::remove(socket, owner.id(), known)?)) {
         // A kernel without nftables has no rules to remove.
-        Err(NftError::Unsupported { .. }) => Ok(nft::Removed::default()),
-        removed => Ok(removed?),
+        Err(RemoveError::Nft(NftError::Unsupported { .. })) => Ok(nft::Removed::default()),
+        removed => removed,
     }
 }
 

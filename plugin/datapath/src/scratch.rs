@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::{
-    Families, Guard, HostPort, HostPorts, LinkName, LinkNameError, MacAddr, Owner, Station, TokenBucket,
-    Transport,
+    Families, Guard, HostPort, HostPorts, LinkName, LinkNameError, MacAddr, Owner, Segment, Station,
+    TokenBucket, Transport,
     netlink::{NetlinkError, Protocol, Socket},
     nft::{Duplicates, NftError, PodRules, Uses},
     rtnl::tc::{
@@ -66,7 +66,7 @@ struct Trial {
     run: fn(&[IpNet]) -> Result<(), Refusal>,
 }
 
-const TRIALS: [Trial; 6] = [
+const TRIALS: [Trial; 7] = [
     Trial {
         feature: "token buckets (CONFIG_NET_SCH_TBF)",
         needed_for: "limits of what pods receive and send",
@@ -113,6 +113,16 @@ const TRIALS: [Trial; 6] = [
             };
             let guard = Guard { spoofing: true, wireserver: true, imds: true };
             add(&Uses { guard, station: Some(&station), ..nothing(pods) })
+        },
+    },
+    Trial {
+        feature: "nftables rewriting of frames by maps (CONFIG_NF_TABLES_BRIDGE)",
+        needed_for: "datapath bridge of mode vnet",
+        run: |pods| {
+            let mac = MacAddr::new([2, 0, 0, 0, 0, 2]);
+            let links = vec!["veth0".parse()?];
+            let segment = Segment { links, mac, node: Some(mac), diverted: Vec::new() };
+            add(&Uses { segment: Some(&segment), ..nothing(pods) })
         },
     },
     Trial {
@@ -179,6 +189,7 @@ fn nothing(pods: &[IpNet]) -> Uses<'_> {
         is_routed: false,
         guard: Guard::default(),
         station: None,
+        segment: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! host's parameters and rules. Nothing that other pods change by coming and going is compared.
 
 mod host;
+mod network_port;
 mod pod;
 mod routed;
 mod rules;
@@ -47,7 +48,7 @@ pub fn verify(
     let mut socket = Socket::open(Protocol::Route)?;
     let bridge = match wanted.bridge() {
         Some(bridge) => host::bridge(&mut socket, bridge, &mut differences)?,
-        None => None,
+        None => network_port::bridge(&mut socket, wanted, &mut differences)?,
     };
     let host_end = host::find(&mut socket, wanted, host_end)?;
     host::end(wanted, bridge.as_ref(), host_end.as_ref(), &mut differences);

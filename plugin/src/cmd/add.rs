@@ -17,7 +17,7 @@ use crate::guard::Guarded;
 use crate::ipam::Grant;
 use crate::mode::Mode;
 use crate::portmap;
-use crate::record::{Entry, Record, RecordError, Registry, Reserved, addresses};
+use crate::record::{Entry, OnNetwork, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
 /// Adds the attachment and returns the result in the configuration's version.
@@ -98,7 +98,8 @@ impl Job<'_> {
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
             masqueraded: network.masquerade == Masquerade::Podnet,
-            routed: network.bridge().is_none(),
+            routed: network.bridge_name().is_none(),
+            on_network: OnNetwork::of(&network),
             unfiltered: network.unfiltered.of(&addresses),
             host_ports: mode.pod().host_ports.clone(),
             guarded: Guarded::of(&network),

@@ -1,12 +1,12 @@
 //! STATUS: whether ADD could be served now. Changes nothing and waits for nobody.
 
 use podnet_cni::{Args, Network};
-use podnet_datapath::{Feature, check_bridge, check_uplink, probe};
+use podnet_datapath::{Feature, check_bridge, check_network_port, check_uplink, probe};
 
 use super::warn_of_promiscuity;
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::mode::{Mode, kubenet};
+use crate::mode::{Mode, kubenet, vnet};
 use crate::portmap;
 use crate::record::Registry;
 use crate::settings::Settings;
@@ -18,11 +18,12 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
     warn_of_promiscuity(&settings.mode);
     let ready = || {
         let (mode, pod) = (&settings.mode, settings.mode.pod());
-        let is_routed = matches!(mode, Mode::Vnet(_));
+        let is_vnet = matches!(mode, Mode::Vnet(_));
+        let network_port = if let Mode::Vnet(vnet) = mode { vnet::network_port(vnet) } else { None };
         let is_needed = |feature: &Feature| match feature {
             Feature::Veth => true,
-            Feature::Bridge => !is_routed,
-            Feature::NfTables => is_routed || pod.ip_masq,
+            Feature::Bridge => !is_vnet || network_port.is_some(),
+            Feature::NfTables => is_vnet || pod.ip_masq,
             Feature::Ifb => pod.bandwidth.limits_egress(),
         };
         let lacking = probe()?.into_iter().filter(is_needed);
@@ -38,7 +39,10 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
             Mode::Kubenet(kubenet) => {
                 check_bridge(&kubenet::bridge(kubenet, settings.ipam.next_gateways()))?;
             }
-            Mode::Vnet(vnet) => vnet.uplink.iter().try_for_each(check_uplink)?,
+            Mode::Vnet(vnet) => match &network_port {
+                Some(port) => check_network_port(port)?,
+                None => vnet.uplink.iter().try_for_each(check_uplink)?,
+            },
         }
         settings.ipam.probe()
     };

@@ -251,7 +251,7 @@ impl<K: Kind> Job<K> {
     }
 
     fn disconnect(&self, network: &PodNetwork) {
-        let links = remove(&self.owner, Some(&network.rules(None)), false);
+        let links = remove(&self.owner, Some(&network.rules(None, None)), false);
         taken_back(links.map(drop).map_err(Error::from));
         taken_back(adopted::remove_rules(&self.owner));
     }

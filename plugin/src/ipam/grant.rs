@@ -55,8 +55,8 @@ pub(crate) enum GrantError {
         /// The address.
         address: IpNet,
     },
-    /// A bridge holds the gateway's address, and the source of addresses names none.
-    #[error("address {address} has no gateway, which the bridge would hold: the bridge datapath needs one")]
+    /// Pods on a bridge send by a gateway in their network, and the source of addresses names none.
+    #[error("address {address} has no gateway: the bridge datapath needs one")]
     GatewayAbsent {
         /// The address.
         address: IpNet,
@@ -109,6 +109,8 @@ pub(crate) enum Gateways {
     /// One for each address, inside its network: the node is to have it. Where none is given it is taken to be first in
     /// the network, as the reference bridge does.
     Needed,
+    /// One for each address, inside its network or a router's own of IPv6 (link-local), and given: another machine has it.
+    Named,
     /// Those that are given, inside the network unless they are link-local or the address stands alone: nobody need have
     /// one.
     Optional,
@@ -132,14 +134,20 @@ impl Lease {
         let gateway = match ip.gateway {
             None if gateways == Gateways::Optional => return Ok(Self { address, gateway: None }),
             Some(gateway) => gateway,
+            None if gateways == Gateways::Named => return Err(GrantError::GatewayAbsent { address }),
             None => first_host(address).ok_or(GrantError::NoGateway { address })?,
         };
         if gateway == own {
             return Err(GrantError::OwnGateway { address });
         }
-        let is_elsewhere = gateways == Gateways::Optional
-            && gateway.is_ipv4() == own.is_ipv4()
-            && (is_link_local(gateway) || address.prefix_len() == address.max_prefix_len());
+        let is_alone = address.prefix_len() == address.max_prefix_len();
+        let is_elsewhere = gateway.is_ipv4() == own.is_ipv4()
+            && match gateways {
+                Gateways::Optional => is_link_local(gateway) || is_alone,
+                // A router of IPv6 has an address of every link.
+                Gateways::Named => gateway.is_ipv6() && is_link_local(gateway),
+                Gateways::Needed | Gateways::AsGiven => false,
+            };
         if !address.contains(&gateway) && !is_elsewhere {
             return Err(GrantError::GatewayOutside { gateway, address });
         }

@@ -107,11 +107,16 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
 /// The routes of the result: those of `ipam.routes`, and a default route through the gateway for each family that
 /// lacks one.
 pub(crate) fn routes(config: &Kubenet, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+    if config.is_default_gateway { with_defaults(leases, ipam) } else { ipam }
+}
+
+/// The routes, and a default route through the gateway for each family that has a gateway and no such route.
+pub(super) fn with_defaults(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
     let mut routes = ipam;
     for default in [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())] {
         let missing = routes.iter().all(|route| route.dst != default);
         let gateway = gateway_of(default.addr().is_ipv4(), leases);
-        if config.is_default_gateway && missing && gateway.is_some() {
+        if missing && gateway.is_some() {
             routes.push(Route::new(default, gateway));
         }
     }
@@ -139,7 +144,7 @@ pub(crate) fn interfaces(network: &PodNetwork, made: &Applied, sandbox: &str) ->
         mac: Some(mac.to_string()),
         ..Interface::default()
     };
-    let bridge = network.bridge().zip(made.bridge_mac).map(|(bridge, mac)| interface(&bridge.name, mac));
+    let bridge = network.bridge_name().zip(made.bridge_mac).map(|(name, mac)| interface(name, mac));
     let pod = interface(&network.veth.pod_name, network.veth.pod_mac);
     let pair =
         [interface(&made.host_name, made.host_mac), Interface { sandbox: Some(sandbox.to_owned()), ..pod }];

@@ -39,7 +39,7 @@ impl Mode {
     pub(crate) fn gateways(&self) -> Gateways {
         match self {
             Self::Kubenet(_) => Gateways::Needed,
-            Self::Vnet(_) => Gateways::Optional,
+            Self::Vnet(vnet) => vnet::gateways_needed(vnet),
         }
     }
 
@@ -47,7 +47,7 @@ impl Mode {
     pub(crate) fn routes(&self, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
         match self {
             Self::Kubenet(kubenet) => kubenet::routes(kubenet, leases, ipam),
-            Self::Vnet(_) => vnet::routes(leases, ipam),
+            Self::Vnet(vnet) => vnet::routes(vnet, leases, ipam),
         }
     }
 
@@ -62,7 +62,7 @@ impl Mode {
     ) -> PodNetwork {
         match self {
             Self::Kubenet(kubenet) => kubenet::plan(kubenet, owner, ifname, leases, routes, filtered),
-            Self::Vnet(vnet) => vnet::plan(vnet, owner, ifname, leases, routes),
+            Self::Vnet(vnet) => vnet::plan(vnet, owner, ifname, leases, routes, filtered),
         }
     }
 
@@ -77,7 +77,7 @@ impl Mode {
     ) -> AddResult {
         match self {
             Self::Kubenet(_) => kubenet::result(network, made, sandbox, leases, routes),
-            Self::Vnet(_) => kubenet::result(network, made, sandbox, &vnet::told(leases), routes),
+            Self::Vnet(vnet) => kubenet::result(network, made, sandbox, &vnet::told(vnet, leases), routes),
         }
     }
 }

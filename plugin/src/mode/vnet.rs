@@ -1,4 +1,5 @@
-//! Mode vnet: pods hold addresses of the virtual network, each behind a link of its own that the node routes to.
+//! Mode vnet: pods hold addresses of the virtual network. By datapath transparent each is behind a link of its own that the
+//! node routes to; [`bridged`] is the other one.
 //!
 //! ```text
 //!  pod eth0 10.224.1.5/16 ══ azv… (no address) ── forwarding ── the node's link to the virtual network
@@ -9,17 +10,20 @@
 //! The gateways are addresses that nobody has. The pod sends everything to the host's end, whoever it is for: to its own
 //! subnet too, of which none but itself is on the link.
 
+mod bridged;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::Route;
 use podnet_datapath::{
-    self as datapath, Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, Owner, PodNetwork,
-    Veth,
+    self as datapath, Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, NetworkPort, Owner,
+    PodNetwork, Veth,
 };
 
 use super::kubenet;
-use crate::netconf::Vnet;
+use crate::ipam::Gateways;
+use crate::netconf::{Datapath, Vnet};
 use crate::record::{Lease, addresses};
 
 /// The pod's gateways, as Azure CNI has them.
@@ -31,11 +35,59 @@ const GATEWAYS: [IpAddr; 2] = [
 /// `RT_SCOPE_LINK`.
 const SCOPE_LINK: u8 = 253;
 
-/// What the pod's network is to be.
-///
-/// # Arguments
-/// `routes`: those of the result ([`routes`]).
+/// What the pod's network is to be; see [`kubenet::plan`].
 pub(crate) fn plan(
+    config: &Vnet,
+    owner: Owner,
+    ifname: LinkName,
+    leases: &[Lease],
+    routes: &[Route],
+    filtered: Families,
+) -> PodNetwork {
+    match &config.datapath {
+        Datapath::Transparent => transparent(config, owner, ifname, leases, routes),
+        Datapath::Bridge(bridged) => {
+            let options = (bridged, config.uplink.clone(), &config.pod);
+            bridged::plan(options, owner, ifname, leases, routes, filtered)
+        }
+    }
+}
+
+/// The port of the bridge by which pods are on the network; `None`: they are behind the node.
+pub(crate) fn network_port(config: &Vnet) -> Option<NetworkPort> {
+    match &config.datapath {
+        Datapath::Transparent => None,
+        Datapath::Bridge(bridged) => Some(bridged::port(bridged, config.uplink.clone())),
+    }
+}
+
+/// What pods need of gateways.
+pub(crate) fn gateways_needed(config: &Vnet) -> Gateways {
+    match config.datapath {
+        Datapath::Transparent => Gateways::Optional,
+        Datapath::Bridge(_) => Gateways::Named,
+    }
+}
+
+/// The routes of the result: those of IPAM and a default route for each family that lacks one, behind the node all through
+/// the host.
+pub(crate) fn routes(config: &Vnet, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+    match config.datapath {
+        Datapath::Transparent => routes_through_host(leases, ipam),
+        Datapath::Bridge(_) => kubenet::with_defaults(leases, ipam),
+    }
+}
+
+/// The addresses as the result tells them: behind the node, one whose network has no gateway has the pod's.
+pub(crate) fn told(config: &Vnet, leases: &[Lease]) -> Vec<Lease> {
+    let gateway = |lease: &Lease| match config.datapath {
+        Datapath::Transparent => lease.gateway.or_else(|| Some(gateway_for(lease.address))),
+        Datapath::Bridge(_) => lease.gateway,
+    };
+    leases.iter().map(|lease| Lease { gateway: gateway(lease), ..*lease }).collect()
+}
+
+fn transparent(
     config: &Vnet,
     owner: Owner,
     ifname: LinkName,
@@ -69,8 +121,7 @@ pub(crate) fn plan(
     }
 }
 
-/// The routes of the result: those of IPAM and a default route for each family that lacks one, all through the host.
-pub(crate) fn routes(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+fn routes_through_host(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
     let mut routes = ipam;
     let families = Families::among(&addresses(leases));
     let defaults = [
@@ -83,15 +134,6 @@ pub(crate) fn routes(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
         }
     }
     routes.into_iter().map(|route| Route { gw: Some(gateway_for(route.dst)), scope: None, ..route }).collect()
-}
-
-/// The addresses as the result tells them: one whose network has no gateway has the pod's.
-pub(crate) fn told(leases: &[Lease]) -> Vec<Lease> {
-    let told = |lease: &Lease| Lease {
-        gateway: lease.gateway.or_else(|| Some(gateway_for(lease.address))),
-        ..*lease
-    };
-    leases.iter().map(told).collect()
 }
 
 fn gateways(families: Families) -> Vec<IpAddr> {

@@ -32,7 +32,7 @@ pub(super) struct Made {
 pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Made, ApplyError> {
     let mut bridge = match link::by_name(host, &wanted.name)? {
         Some(bridge) => bridge,
-        None => create(host, wanted, undo)?,
+        None => create(host, &wanted.name, wanted.mac, wanted.filters_vlans, undo)?,
     };
     let is_unfinished = is_unfinished(&bridge, wanted);
     if is_unfinished {
@@ -171,25 +171,32 @@ fn refuse_other_settings(bridge: &Link, wanted: &Bridge) -> Result<(), ApplyErro
     }
 }
 
-fn create(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Result<Link, ApplyError> {
-    let echoed = match host.query(&change::create_bridge(&wanted.name, wanted.mac, wanted.filters_vlans)) {
+/// Makes a bridge, which is down.
+pub(super) fn create(
+    host: &mut Socket,
+    name: &LinkName,
+    mac: MacAddr,
+    filters_vlans: bool,
+    undo: &mut Undo,
+) -> Result<Link, ApplyError> {
+    let echoed = match host.query(&change::create_bridge(name, mac, filters_vlans)) {
         Ok(replies) => replies.iter().find_map(Link::parse),
         Err(error) if error.errno() == Some(Errno::EEXIST) => {
-            let others = link::by_name(host, &wanted.name)?;
-            return others.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() });
+            let others = link::by_name(host, name)?;
+            return others.ok_or_else(|| ApplyError::Vanished { name: name.clone() });
         }
         Err(error) => {
             // A lost answer does not say whether the bridge was made.
-            undo.bridge(wanted);
+            undo.bridge(name, mac);
             return Err(error.into());
         }
     };
-    undo.bridge(wanted);
+    undo.bridge(name, mac);
     let bridge = match echoed {
         Some(bridge) => Some(bridge),
-        None => link::by_name(host, &wanted.name)?,
+        None => link::by_name(host, name)?,
     };
-    bridge.ok_or_else(|| ApplyError::Vanished { name: wanted.name.clone() })
+    bridge.ok_or_else(|| ApplyError::Vanished { name: name.clone() })
 }
 
 fn set_gateways(

@@ -91,6 +91,39 @@ pub enum ApplyError {
         /// The link.
         name: LinkName,
     },
+    /// No link is said to be the node's to its network, and no default route names one.
+    #[error("the node has no default route, whose link would be the one to its network: name the link")]
+    NoDefaultRoute,
+    /// The node's link to its network is a port of something else.
+    #[error("link {name}, by which the node is to reach its network, is a port of {by}")]
+    UplinkTaken {
+        /// The link.
+        name: LinkName,
+        /// Of what.
+        by: String,
+    },
+    /// The link that is said to be the node's to its network cannot be a port of a bridge.
+    #[error("link {name}, by which the node is to reach its network, is no Ethernet link")]
+    NotEthernet {
+        /// The link.
+        name: LinkName,
+    },
+    /// The bridge leads to the network by another link.
+    #[error("bridge {bridge} leads to the network by link {found}, not {wanted}")]
+    OtherUplink {
+        /// The bridge.
+        bridge: LinkName,
+        /// The link that is its port.
+        found: String,
+        /// The link that is asked for.
+        wanted: LinkName,
+    },
+    /// The bridge has the node's default route, and no port that leads to the network.
+    #[error("none of bridge {bridge}'s ports is the node's link to its network")]
+    NoUplinkPort {
+        /// The bridge.
+        bridge: LinkName,
+    },
     /// IPv6 cannot use links of this MTU.
     #[error("the pod's link would have MTU {mtu}, and IPv6 needs 1280 or more")]
     TooSmallForIpv6 {

@@ -8,7 +8,7 @@ use crate::{
     netlink::{Request, Socket},
     patience::wait_until,
     rtnl::{
-        change::{self, End, PortFlags},
+        change::{self, End},
         link::{self, Link},
     },
     sysctl,
@@ -69,17 +69,15 @@ pub(super) fn create(
 
 fn mark(wanted: &PodNetwork, name: &LinkName, index: u32) -> Request {
     let alias = wanted.owner.alias();
-    match &wanted.host_end {
-        HostEnd::Port(port) => {
-            let flags = PortFlags { hairpin: port.hairpin, isolated: port.isolated };
-            change::mark_port(name, index, alias, flags, sysctl::has_ipv6())
-        }
+    if let Some(modes) = wanted.port_modes() {
+        return change::mark_port(name, index, alias, modes, sysctl::has_ipv6());
+    }
+    if wanted.is_transparent() {
+        // No link-local address, unless the pod has IPv6.
+        change::mark_proxy(name, index, alias, !wanted.has_ipv6() && sysctl::has_ipv6())
+    } else {
         // It needs its link-local address: what it forwards to the pod, it asks for the neighbour from there.
-        HostEnd::Routed { .. } => change::mark_link(name, index, alias),
-        // That, where the pod has IPv6.
-        HostEnd::Transparent { .. } => {
-            change::mark_proxy(name, index, alias, !wanted.has_ipv6() && sysctl::has_ipv6())
-        }
+        change::mark_link(name, index, alias)
     }
 }
 

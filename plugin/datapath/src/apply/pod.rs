@@ -54,7 +54,7 @@ fn requests(wanted: &PodNetwork, index: u32) -> Vec<Request> {
     let name = &wanted.veth.pod_name;
     let add = match &wanted.host_end {
         HostEnd::Port(_) if wanted.detects_duplicates => address::add_and_probe,
-        HostEnd::Port(_) => address::add,
+        HostEnd::Port(_) | HostEnd::OnNetwork(_) => address::add,
         // What goes to the pod's own subnet goes through the host, too.
         HostEnd::Routed { .. } | HostEnd::Transparent { .. } => address::add_alone,
     };

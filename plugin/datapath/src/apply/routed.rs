@@ -14,9 +14,9 @@ use crate::{
     sysctl::Tree,
 };
 
-/// Fails if the node itself has an address that it is to have a route to.
+/// Fails if the node itself has an address that the pod is to have on the node's network.
 pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Result<(), ApplyError> {
-    if !wanted.is_transparent() {
+    if !wanted.is_transparent() && wanted.network_port().is_none() {
         return Ok(());
     }
     for address in wanted.addresses.iter().map(IpNet::addr) {
@@ -40,7 +40,7 @@ pub(super) fn refuse_routers(wanted: &PodNetwork, tree: &Tree, link: &LinkName) 
 /// Gives the host's end its addresses and routes, unless it is a port of a bridge.
 pub(super) fn configure(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
     match &wanted.host_end {
-        HostEnd::Port(_) => Ok(()),
+        HostEnd::Port(_) | HostEnd::OnNetwork(_) => Ok(()),
         HostEnd::Transparent { .. } => lead_to_pod(host, wanted, pair),
         HostEnd::Routed { gateways } => {
             let (name, index) = (pair.host_name.as_str(), pair.host_index);

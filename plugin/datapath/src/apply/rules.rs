@@ -1,6 +1,6 @@
 //! The pod's rules: masquerading, host ports, the check of senders.
 
-use super::{ApplyError, Undo, pair::Pair};
+use super::{ApplyError, Undo, network_port::Joined, pair::Pair};
 use crate::{
     Masquerade, PodNetwork, conntrack,
     netlink::{Protocol, Socket},
@@ -9,8 +9,16 @@ use crate::{
 };
 
 /// Adds the rules, and what host ports need besides.
-pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
-    add_own(wanted, pair, undo)?;
+///
+/// # Arguments
+/// `joined`: the bridge in the place of the node's link to its network, where the pod is there.
+pub(super) fn add(
+    wanted: &PodNetwork,
+    pair: &Pair,
+    joined: Option<&mut Joined>,
+    undo: &mut Undo,
+) -> Result<(), ApplyError> {
+    add_own(wanted, pair, joined, undo)?;
     if wanted.masquerade != Masquerade::Reference && !wanted.checks_sender {
         return Ok(());
     }
@@ -25,17 +33,25 @@ pub(super) fn add(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(
     Ok(())
 }
 
-fn add_own(wanted: &PodNetwork, pair: &Pair, undo: &mut Undo) -> Result<(), ApplyError> {
-    let rules = wanted.rules(Some(&pair.host_name));
+fn add_own(
+    wanted: &PodNetwork,
+    pair: &Pair,
+    joined: Option<&mut Joined>,
+    undo: &mut Undo,
+) -> Result<(), ApplyError> {
+    let node = joined.as_ref().map(|joined| joined.mac);
+    let rules = wanted.rules(Some(&pair.host_name), node);
     if rules.is_empty() {
         return Ok(());
     }
-    let mut netfilter = Socket::open(Protocol::Netfilter)?;
     undo.rules(wanted.owner.id(), rules.clone());
-    rules.add(&mut netfilter)?;
+    match joined {
+        Some(joined) => rules.add(&mut joined.netfilter)?,
+        None => rules.add(&mut Socket::open(Protocol::Netfilter)?)?,
+    }
     if wanted.host_ports.needs_route_localnet() {
         // Not before the rule that makes up for it. Never undone: other pods need it too.
-        let facing = wanted.bridge().map_or(&pair.host_name, |bridge| &bridge.name);
+        let facing = wanted.bridge_name().unwrap_or(&pair.host_name);
         let (parameter, value) = parameters::route_localnet(facing.as_str());
         sysctl::ensure(&parameter, value)?;
     }

@@ -1,13 +1,20 @@
 //! Taking back what an ADD made.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
+use super::network_port;
 use crate::{
-    Bridge, LinkName, Owner, OwnerId,
+    LinkName, MacAddr, Owner, OwnerId,
     netlink::{NetlinkError, Protocol, Request, Socket},
     nft::{self, PodRules},
     remove,
-    rtnl::{address, change, link},
+    rtnl::{
+        address, change,
+        link::{self, Link},
+        neighbour,
+    },
 };
 
 /// What was made so far, in order.
@@ -24,7 +31,12 @@ enum Made {
         owner: Owner,
         name: LinkName,
     },
-    Bridge(Bridge),
+    Bridge(LinkName, MacAddr),
+    /// A bridge took the place of a link, which this was before.
+    Joined {
+        bridge: Box<Link>,
+        uplink: Box<Link>,
+    },
     Rules(OwnerId, PodRules),
     ReferenceRules(Owner),
 }
@@ -41,8 +53,18 @@ impl Undo {
     }
 
     /// A bridge, or the try to make it.
-    pub(super) fn bridge(&mut self, wanted: &Bridge) {
-        self.made.push(Made::Bridge(wanted.clone()));
+    pub(super) fn bridge(&mut self, name: &LinkName, mac: MacAddr) {
+        self.made.push(Made::Bridge(name.clone(), mac));
+    }
+
+    /// A bridge in place of a link to the network, or the try.
+    pub(super) fn joined(&mut self, bridge: &Link, uplink: &Link) {
+        self.made.push(Made::Joined { bridge: Box::new(bridge.clone()), uplink: Box::new(uplink.clone()) });
+    }
+
+    /// Who has an address on the link with this index.
+    pub(super) fn neighbour(&mut self, index: u32, address: IpAddr) {
+        self.made.push(Made::Reversible(neighbour::forget(index, address)));
     }
 
     /// An address that a link did not have before.
@@ -86,7 +108,8 @@ impl Made {
         match self {
             Self::Reversible(request) => host.execute(&request)?,
             Self::Link { owner, name } => remove::link(host, &owner, &name).map(drop)?,
-            Self::Bridge(bridge) => delete_unused(host, &bridge)?,
+            Self::Bridge(name, mac) => delete_unused(host, &name, mac)?,
+            Self::Joined { bridge, uplink } => network_port::move_back(host, &bridge, &uplink)?,
             Self::ReferenceRules(owner) => remove::reference_rules(&owner)?,
             Self::Rules(owner, rules) => {
                 let mut netfilter = Socket::open(Protocol::Netfilter)?;
@@ -98,13 +121,12 @@ impl Made {
 }
 
 /// Deletes a bridge of ours unless another process has put a port on it meanwhile.
-fn delete_unused(host: &mut Socket, wanted: &Bridge) -> Result<(), NetlinkError> {
-    let ours =
-        link::by_name(host, &wanted.name)?.filter(|link| link.is_bridge() && link.mac == Some(wanted.mac));
+fn delete_unused(host: &mut Socket, name: &LinkName, mac: MacAddr) -> Result<(), NetlinkError> {
+    let ours = link::by_name(host, name)?.filter(|link| link.is_bridge() && link.mac == Some(mac));
     if let Some(bridge) = ours
         && link::ports(host, bridge.index)?.is_empty()
     {
-        host.execute(&change::delete(wanted.name.as_str(), bridge.index))?;
+        host.execute(&change::delete(name.as_str(), bridge.index))?;
     }
     Ok(())
 }

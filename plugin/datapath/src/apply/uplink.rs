@@ -32,7 +32,8 @@ pub fn check_uplink(name: &LinkName) -> Result<(), ApplyError> {
     find(&mut Socket::open(Protocol::Route)?, name).map(drop)
 }
 
-fn find(host: &mut Socket, name: &LinkName) -> Result<Link, ApplyError> {
+/// The link of this name, which must be there and up.
+pub(super) fn find(host: &mut Socket, name: &LinkName) -> Result<Link, ApplyError> {
     match link::by_name(host, name)? {
         Some(link) if link.is_up => Ok(link),
         Some(_) => Err(ApplyError::UplinkDown { name: name.clone() }),
@@ -41,7 +42,7 @@ fn find(host: &mut Socket, name: &LinkName) -> Result<Link, ApplyError> {
 }
 
 /// The link that the default route leaves by: IPv4's, else IPv6's, each with the least metric.
-fn of_default_route(host: &mut Socket) -> Result<Option<Link>, NetlinkError> {
+pub(super) fn of_default_route(host: &mut Socket) -> Result<Option<Link>, NetlinkError> {
     for address in ANYWHERE {
         let best = match route::matching(host, address)? {
             None => None,

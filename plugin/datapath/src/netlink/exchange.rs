@@ -68,12 +68,15 @@ impl<'a> Exchange<'a> {
 
     /// The objects, or the first request that the kernel refused.
     pub(super) fn finish(self) -> Result<Vec<Reply>, NetlinkError> {
-        for (request, answer) in self.requests.iter().zip(self.answers) {
-            if let Some(Status::Refused { errno, message }) = answer {
-                return Err(NetlinkError::Refused { request: request.what().to_owned(), errno, message });
-            }
+        match refusals(self.requests, self.answers).flatten().next() {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.replies),
         }
-        Ok(self.replies)
+    }
+
+    /// For each request whether the kernel refused it, and why.
+    pub(super) fn refusals(self) -> Vec<Option<NetlinkError>> {
+        refusals(self.requests, self.answers).collect()
     }
 
     fn take(&mut self, message: Message<'_>) -> Result<(), &'static str> {
@@ -93,4 +96,16 @@ impl<'a> Exchange<'a> {
         }
         Ok(())
     }
+}
+
+fn refusals(
+    requests: &[Request],
+    answers: Vec<Option<Status>>,
+) -> impl Iterator<Item = Option<NetlinkError>> {
+    requests.iter().zip(answers).map(|(request, answer)| match answer {
+        Some(Status::Refused { errno, message }) => {
+            Some(NetlinkError::Refused { request: request.what().to_owned(), errno, message })
+        }
+        Some(Status::Success) | None => None,
+    })
 }

@@ -70,6 +70,18 @@ impl Socket {
         self.exchange(requests)?.finish().map(drop)
     }
 
+    /// Sends several requests in one datagram, of which rtnetlink carries out each, whatever becomes of the others, and
+    /// says for each why it was refused, if it was.
+    ///
+    /// The kernel works a datagram off within the system call that sends it: a process that is killed has made all of
+    /// the changes or none.
+    pub(crate) fn try_each(
+        &mut self,
+        requests: &[Request],
+    ) -> Result<Vec<Option<NetlinkError>>, NetlinkError> {
+        Ok(self.exchange(requests)?.refusals())
+    }
+
     /// Asks for one object or for a dump; also makes a change whose result the kernel echoes (`NLM_F_ECHO`).
     ///
     /// A dump that a concurrent change overtook is repeated.

@@ -76,6 +76,18 @@ fn a_batch_is_over_with_its_last_answer_and_reports_the_first_failure() {
 }
 
 #[test]
+fn each_request_of_a_batch_has_its_own_answer() {
+    let requests = [change("one"), change("two"), change("three")];
+    let mut exchange = Exchange::new(&requests, 5);
+    let answers = Datagram::default().refusal(5, -17, NLM_F_CAPPED, &[]).ack(6);
+    exchange.receive(&answers.refusal(7, -3, NLM_F_CAPPED, &[]).0).unwrap();
+    assert!(exchange.is_over());
+    let errnos: Vec<_> =
+        exchange.refusals().iter().map(|refusal| refusal.as_ref().and_then(NetlinkError::errno)).collect();
+    assert_eq!(errnos, [Some(Errno::EEXIST), None, Some(Errno::ESRCH)]);
+}
+
+#[test]
 fn the_kernels_words_are_found_behind_a_capped_and_a_whole_request() {
     let requests = [change("one")];
     for (flags, after_header) in [

@@ -6,6 +6,7 @@
 //! order in which `nft` sends them.
 
 mod instructions;
+mod stations;
 
 use std::net::IpAddr;
 
@@ -16,6 +17,7 @@ use super::{
     key::{self, Part},
 };
 use crate::{LinkName, LinkPrefix, MacAddr, Transport};
+pub(super) use stations::{Recipient, StationField};
 
 /// The first register (`NFT_REG_1`), sixteen bytes wide.
 const REGISTER: u32 = 1;
@@ -25,8 +27,10 @@ const VERDICT_REGISTER: u32 = 0;
 const NFT_CMP_EQ: u32 = 0;
 const NFT_CMP_NEQ: u32 = 1;
 const NFT_META_IIFNAME: u32 = 6;
+const NFT_META_OIFNAME: u32 = 7;
 const NFT_META_L4PROTO: u32 = 16;
 const NFT_PAYLOAD_LL_HEADER: u32 = 0;
+const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
 const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
 
 /// Where a frame has the address that it comes from, and its length (IEEE 802.3).
@@ -216,7 +220,6 @@ impl Expressions {
 
     /// Go on only with what leaves by a link whose name begins so.
     pub(super) fn leaving_by(mut self, prefix: LinkPrefix) -> Self {
-        const NFT_META_OIFNAME: u32 = 7;
         self.load_meta(REGISTER, NFT_META_OIFNAME);
         self.equals(prefix.as_str().as_bytes());
         self
@@ -226,6 +229,13 @@ impl Expressions {
     pub(super) fn frame_source_in(self, net: IpNet) -> Self {
         let mut of_version = self.of_ethertype(Ethertype::of(IpVersion::of(net.addr())));
         of_version.compare_address(NFT_CMP_EQ, Field::Source, net);
+        of_version
+    }
+
+    /// Go on only with a frame whose IP destination is inside `net`; for tables of the family `bridge`.
+    pub(super) fn frame_destination_in(self, net: IpNet) -> Self {
+        let mut of_version = self.of_ethertype(Ethertype::of(IpVersion::of(net.addr())));
+        of_version.compare_address(NFT_CMP_EQ, Field::Destination, net);
         of_version
     }
 

@@ -19,7 +19,7 @@
 //!     chain resolution { iifname . arp saddr ether . arp saddr ip vmap @speakers4 ; counter drop }
 //!     chain advertisement { iifname . ether saddr . icmpv6 taddr vmap @speakers6 ; counter drop } }
 //!
-//! table inet podnet {
+//! table inet podnet {                           and table bridge podnet, at prerouting, for pods on the node's own network
 //!     map wireserver { type ipv4_addr : verdict                           and imds
 //!         elements = { 10.244.1.5 comment "OWNER ALIAS" : drop } }
 //!     chain blocked { type filter hook forward priority filter
@@ -49,7 +49,7 @@ use crate::{Guard, LinkName, Station, Transport};
 const SENDER4: &[Part] = &[Part::Link, Part::Station, Part::Source(IpVersion::V4)];
 const SENDER6: &[Part] = &[Part::Link, Part::Station, Part::Source(IpVersion::V6)];
 const SPEAKER4: &[Part] = &[Part::Link, Part::ArpStation, Part::ArpSource];
-const SPEAKER6: &[Part] = &[Part::Link, Part::Station, Part::Advertised];
+const SPEAKER6: &[Part] = &[Part::Link, Part::Station, Part::NdTarget];
 
 /// The maps of a table in which senders are looked up.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +70,13 @@ const fn sender_maps(table: Table) -> SenderMaps {
     }
 }
 
-const WIRESERVER: Map =
-    Map { table: TABLE, name: "wireserver", key: &[Part::Source(IpVersion::V4)], value: None };
-const IMDS: Map = Map { table: TABLE, name: "imds", key: &[Part::Source(IpVersion::V4)], value: None };
-
 /// What [`blocks`] come into.
-pub(super) const BLOCK_MAPS: [Map; 2] = [WIRESERVER, IMDS];
+pub(super) const fn block_maps(table: Table) -> [Map; 2] {
+    const fn map(table: Table, name: &'static str) -> Map {
+        Map { table, name, key: &[Part::Source(IpVersion::V4)], value: None }
+    }
+    [map(table, "wireserver"), map(table, "imds")]
+}
 
 /// The chain that keeps pods from the node's services.
 pub(super) const BLOCKED: &str = "blocked";
@@ -85,6 +86,8 @@ pub(super) const ANTI_SPOOFING: &str = "antispoofing";
 /// Before everything else: `NF_IP_PRI_RAW` of IP, `NF_BR_PRI_NAT_DST_BRIDGED` of bridges.
 const PREROUTING: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
+/// Behind the check of senders, whose word it takes.
+const ARRIVING: Hook = Hook { kind: "filter", number: 0, priority: -280 };
 
 const WIRESERVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 const IMDS_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -131,9 +134,10 @@ fn sources(station: &Station, addresses: &[IpNet]) -> Vec<IpAddr> {
     sources
 }
 
-/// The elements that keep a pod from the node's services.
-pub(super) fn blocks(guard: Guard, addresses: &[IpNet], comment: &str) -> Vec<(Map, Element)> {
-    let wanted = [(guard.wireserver, WIRESERVER), (guard.imds, IMDS)];
+/// The elements that keep a pod from the node's services, in this table.
+pub(super) fn blocks(table: Table, guard: Guard, addresses: &[IpNet], comment: &str) -> Vec<(Map, Element)> {
+    let [wireserver, imds] = block_maps(table);
+    let wanted = [(guard.wireserver, wireserver), (guard.imds, imds)];
     let maps = wanted.into_iter().filter_map(|(is_wanted, map)| is_wanted.then_some(map));
     let v4 = || addresses.iter().map(IpNet::addr).filter(IpAddr::is_ipv4);
     let element = |address| Element {
@@ -185,22 +189,29 @@ const ROUTER_ADVERTISEMENT: u8 = 134;
 /// RFC 4861 section 4.4.
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 
-/// The chain that [`blocks`] need.
-pub(super) fn block_chain() -> Chain {
+/// The chain that [`blocks`] need in this table.
+pub(super) fn block_chain(table: Table) -> Chain {
+    let [wireserver, imds] = block_maps(table);
+    let is_of_frames = table == FRAMES;
+    let sent_to = |address: Ipv4Addr| {
+        let net = IpNet::V4(Ipv4Net::from(address));
+        let expressions = Expressions::default();
+        if is_of_frames { expressions.frame_destination_in(net) } else { expressions.destination_in(net) }
+    };
     let rule = |comment: &'static str, address: Ipv4Addr, port, map: Map| Rule {
         comment: comment.into(),
-        expressions: Expressions::default()
-            .destination_in(IpNet::V4(Ipv4Net::from(address)))
+        expressions: sent_to(address)
             .of_transport(Transport::Tcp)
             .destination_port_is(port)
             .verdict_of(map.key, map.name),
     };
     let rules = vec![
-        rule("wireserver", WIRESERVER_ADDRESS, 80, WIRESERVER),
-        rule("wireserver, host agent", WIRESERVER_ADDRESS, 32526, WIRESERVER),
-        rule("instance metadata", IMDS_ADDRESS, 80, IMDS),
+        rule("wireserver", WIRESERVER_ADDRESS, 80, wireserver),
+        rule("wireserver, host agent", WIRESERVER_ADDRESS, 32526, wireserver),
+        rule("instance metadata", IMDS_ADDRESS, 80, imds),
     ];
-    Chain { table: TABLE, name: BLOCKED.to_owned(), hook: Some(FORWARD), rules }
+    let hook = if is_of_frames { ARRIVING } else { FORWARD };
+    Chain { table, name: BLOCKED.to_owned(), hook: Some(hook), rules }
 }
 
 /// What an element is about, for people; `None`: it is not of a map of this file.

@@ -135,9 +135,12 @@ pub(super) fn chain_name(senders: IpNet) -> String {
 }
 
 /// To whom a pod's answers would not come back by way of the node's translation: to its subnet. A pod that is routed
-/// answers all by way of the node; only loopback addresses it cannot answer.
-pub(super) fn helped(port: &HostPort, is_routed: bool) -> Option<IpNet> {
+/// answers all by way of the node; only loopback addresses it cannot answer. One on the node's own network answers all
+/// past the node (`is_past_all`), unless `br_netfilter` sees it.
+pub(super) fn helped(port: &HostPort, is_routed: bool, is_past_all: bool) -> Option<IpNet> {
     match (is_routed, port.pod) {
+        (false, IpNet::V4(_)) if is_past_all => Some(IpNet::V4(Ipv4Net::default())),
+        (false, IpNet::V6(_)) if is_past_all => Some(IpNet::V6(Ipv6Net::default())),
         (false, pod) => Some(pod.trunc()),
         (true, IpNet::V4(_)) => Some(LOOPBACK4),
         (true, IpNet::V6(_)) => None,

@@ -11,6 +11,9 @@ use crate::{LinkName, MacAddr};
 /// Bytes of the smallest register.
 const REGISTER_WIDTH: usize = 4;
 
+/// Bytes of an Ethernet address.
+const STATION_WIDTH: usize = 6;
+
 /// Bytes of a link's name in the kernel (`include/uapi/linux/if.h`).
 const IFNAMSIZ: usize = 16;
 
@@ -26,14 +29,18 @@ pub(super) fn padded(name: &LinkName) -> Vec<u8> {
 pub(super) enum Part {
     /// The name of the link that the packet came in by.
     Link,
+    /// The name of the link that the packet leaves by.
+    LeavingLink,
     /// The Ethernet address that the frame comes from.
     Station,
     /// The Ethernet address that an ARP message says its sender has (RFC 826, `ar$sha`).
     ArpStation,
     /// The IPv4 address that an ARP message says its sender has (`ar$spa`).
     ArpSource,
-    /// The address that a neighbour advertisement is about (RFC 4861 section 4.4).
-    Advertised,
+    /// The IPv4 address that an ARP message is about (RFC 826, `ar$tpa`).
+    ArpTarget,
+    /// The address that a neighbour solicitation or advertisement is about (RFC 4861 sections 4.3 and 4.4).
+    NdTarget,
     /// Where the packet comes from.
     Source(IpVersion),
     /// Where the packet goes.
@@ -50,11 +57,11 @@ impl Part {
     /// Bytes in a key, padding included.
     pub(super) const fn width(self) -> usize {
         match self {
-            Self::Link => IFNAMSIZ,
+            Self::Link | Self::LeavingLink => IFNAMSIZ,
             // Six bytes, in whole registers.
             Self::Station | Self::ArpStation => 2 * REGISTER_WIDTH,
-            Self::ArpSource => IpVersion::V4.width(),
-            Self::Advertised => IpVersion::V6.width(),
+            Self::ArpSource | Self::ArpTarget => IpVersion::V4.width(),
+            Self::NdTarget => IpVersion::V6.width(),
             Self::Source(version) | Self::Destination(version) => version.width(),
             Self::Protocol | Self::Port | Self::OriginalPort => REGISTER_WIDTH,
         }
@@ -64,10 +71,13 @@ impl Part {
     /// `inet_service`.
     const fn kind(self) -> u32 {
         match self {
-            Self::Link => 41,
+            Self::Link | Self::LeavingLink => 41,
             Self::Station | Self::ArpStation => 9,
-            Self::Source(IpVersion::V4) | Self::Destination(IpVersion::V4) | Self::ArpSource => 7,
-            Self::Source(IpVersion::V6) | Self::Destination(IpVersion::V6) | Self::Advertised => 8,
+            Self::Source(IpVersion::V4)
+            | Self::Destination(IpVersion::V4)
+            | Self::ArpSource
+            | Self::ArpTarget => 7,
+            Self::Source(IpVersion::V6) | Self::Destination(IpVersion::V6) | Self::NdTarget => 8,
             Self::Protocol => 12,
             Self::Port | Self::OriginalPort => 13,
         }
@@ -77,6 +87,14 @@ impl Part {
 /// Bytes of a key.
 pub(super) fn width(parts: &[Part]) -> usize {
     parts.iter().map(|part| part.width()).sum()
+}
+
+/// Bytes of a value: one that is a single field is not padded.
+pub(super) fn value_width(parts: &[Part]) -> usize {
+    match parts {
+        [Part::Station] => STATION_WIDTH,
+        parts => width(parts),
+    }
 }
 
 /// The number of the type that is the concatenation of the parts: six bits each.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rules ──which changes──▶ table, element, expression ──bytes──▶ transaction ──▶ kernel
-//!   ├─ masquerade, services, host_ports, reflections, guard: which maps, chains and elements
+//!   ├─ masquerade, services, host_ports, reflections, guard, segment: which maps, chains and elements
 //! ```
 //!
 //! - `table` has the messages about a table and its chains, rules, maps and elements; `expression` the
@@ -10,8 +10,8 @@
 //!   They are pure, and know nothing of what podnet uses them for.
 //! - `transaction` sends them: all take effect together or none does.
 //! - `masquerade` (pods that leave with the node's address), `services` (answers of neighbours) and `host_ports` (ports
-//!   of the node that lead to a pod), `reflections` (pods that reach themselves) and `guard` (what a pod is kept from) are
-//!   the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
+//!   of the node that lead to a pod), `reflections` (pods that reach themselves), `guard` (what a pod is kept from) and
+//!   `segment` (pods on the node's own network) are the uses: pure descriptions. [`PodRules`] brings a pod's part of them about.
 //!
 //! `duplicates` is about a bridge and no pod, and has a table of the family `bridge`. `reference_masquerade` and
 //! `sender_check` are the reference plugins' rules, in their tables.
@@ -40,6 +40,7 @@ mod reading;
 pub(crate) mod reference_masquerade;
 mod reflections;
 mod rules;
+mod segment;
 pub(crate) mod sender_check;
 mod services;
 mod table;
@@ -59,7 +60,8 @@ pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
 pub use reading::has_foreign_chain;
 pub use rules::{PodRules, Uses, owners, remove_all};
-pub(crate) use rules::{Removed, remove};
+pub(crate) use rules::{Removed, remove, stations};
+pub(crate) use segment::UplinkRules;
 
 /// A socket to look for rules by; `None` where the kernel has no netfilter that could hold any.
 pub fn open_if_any() -> Result<Option<Socket>, NetlinkError> {

@@ -19,7 +19,10 @@
 //! first layout, so that there is none before it to carry over. The kernel keeps comments of tables since
 //! 5.10.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -30,12 +33,12 @@ use super::{
     guard,
     host_ports::{self, NodePort},
     layout::{Chain, FRAMES, TABLE},
-    masquerade, reading, reflections, services,
+    masquerade, reading, reflections, segment, services,
     table::{Map, Table},
     transaction,
 };
 use crate::{
-    Guard, HostPorts, Label, Owner, OwnerId, Station, Transport,
+    Guard, HostPort, HostPorts, Label, MacAddr, Owner, OwnerId, Segment, Station, Transport,
     netlink::{NetlinkError, Request, Socket},
 };
 
@@ -57,8 +60,10 @@ pub struct PodRules {
     hairpin: BTreeSet<IpNet>,
     /// Whether the pod reaches itself by translation alone.
     is_reflected: bool,
-    /// Whether the pod is kept from a service of the node's.
-    is_blocked: bool,
+    /// The table in which the pod is kept from services of the node's.
+    blocks: Option<Table>,
+    /// Whether the pod is on the node's own network.
+    is_on_segment: bool,
     /// The table in which the pod is held to its addresses.
     senders: Option<Table>,
     /// In the order in which they were asked for, each key once.
@@ -82,6 +87,8 @@ pub struct Uses<'a> {
     pub guard: Guard,
     /// Where what the pod sends comes in; `None`: it is not held to its addresses.
     pub station: Option<&'a Station>,
+    /// Where the pod is on the node's own network; `None`: it is not.
+    pub segment: Option<&'a Segment>,
 }
 
 /// What [`remove`] removed.
@@ -96,21 +103,29 @@ pub(crate) struct Removed {
 impl PodRules {
     /// The rules of `owner`.
     pub fn new(owner: &Owner, uses: &Uses<'_>) -> Self {
-        let Uses { addresses, masqueraded, unfiltered, host_ports, is_routed, guard, station } = *uses;
+        let Uses { addresses, masqueraded, unfiltered, host_ports, is_routed, guard, station, segment } =
+            *uses;
         let alias = owner.alias();
         let ports = &host_ports.ports;
         let of_addresses = masqueraded.iter().map(|address| masquerade::element(*address, &alias));
         let of_services = unfiltered.iter().map(|address| services::element(*address, &alias));
-        let helped = |port| host_ports::helped(port, is_routed).filter(|_| host_ports.snat);
+        let helped = |port: &HostPort| {
+            // What answers the network directly passes no translation of the node's.
+            let is_past_all = segment.is_some() && unfiltered.contains(&port.pod);
+            host_ports::helped(port, is_routed, is_past_all).filter(|_| host_ports.snat)
+        };
         let of_ports = ports.iter().flat_map(|port| host_ports::elements(port, helped(port), &alias));
         let routed: &[IpNet] = if is_routed { addresses } else { &[] };
         let of_itself = routed.iter().map(|address| reflections::element(*address, &alias));
-        let blocks = guard::blocks(guard, addresses, &alias);
+        let blocking = if segment.is_some() { FRAMES } else { TABLE };
+        let blocks = guard::blocks(blocking, guard, addresses, &alias);
         let is_blocked = !blocks.is_empty();
         let senders = station.map(|station| guard::senders(station, addresses, &alias)).unwrap_or_default();
         let mut seen = BTreeSet::new();
         let of_pod = of_addresses.chain(of_services).chain(of_ports).chain(of_itself);
-        let mut elements: Vec<_> = of_pod.chain(blocks).chain(senders).collect();
+        let of_segment =
+            segment.map(|segment| segment::elements(segment, addresses, &alias)).unwrap_or_default();
+        let mut elements: Vec<_> = of_pod.chain(blocks).chain(senders).chain(of_segment).collect();
         // One port of two addresses of the node has one way back.
         elements.retain(|(map, element)| seen.insert((map.table.family, map.name, element.key.clone())));
         Self {
@@ -120,7 +135,8 @@ impl PodRules {
             has_ports: !ports.is_empty(),
             hairpin: ports.iter().filter_map(helped).collect(),
             is_reflected: !routed.is_empty(),
-            is_blocked,
+            blocks: is_blocked.then_some(blocking),
+            is_on_segment: segment.is_some(),
             senders: station.map(guard::table),
             elements,
             alias,
@@ -138,6 +154,7 @@ impl PodRules {
             is_routed: false,
             guard: Guard::default(),
             station: None,
+            segment: None,
         };
         Self::new(owner, &uses)
     }
@@ -214,11 +231,12 @@ impl PodRules {
         let unfiltered = self.unfiltered.iter().map(|subnet| services::chain_name(*subnet));
         let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
         let hairpin = self.hairpin.iter().map(|senders| host_ports::chain_name(*senders));
-        let blocked = self.is_blocked.then(|| guard::BLOCKED.to_owned());
         let reflected = self.is_reflected.then(|| reflections::LOOK_UP.to_owned());
-        let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(reflected).chain(blocked);
+        let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(reflected);
+        let blocked = self.blocks.map(|table| (table, guard::BLOCKED.to_owned()));
         let senders = self.senders.map(|table| (table, guard::ANTI_SPOOFING.to_owned()));
-        inet.map(|name| (TABLE, name)).chain(senders).collect()
+        let segment = self.is_on_segment.then(|| (FRAMES, segment::LOOK_UP.to_owned()));
+        inet.map(|name| (TABLE, name)).chain(blocked).chain(senders).chain(segment).collect()
     }
 
     fn chains(&self) -> Vec<Chain> {
@@ -235,11 +253,14 @@ impl PodRules {
         if self.is_reflected {
             chains.extend(reflections::chains());
         }
-        if self.is_blocked {
-            chains.push(guard::block_chain());
+        if let Some(table) = self.blocks {
+            chains.push(guard::block_chain(table));
         }
         if let Some(table) = self.senders {
             chains.extend(guard::sender_chains(table));
+        }
+        if self.is_on_segment {
+            chains.extend(segment::chains());
         }
         chains
     }
@@ -249,9 +270,11 @@ impl PodRules {
         let unfiltered = services::MAPS.into_iter().filter(|_| !self.unfiltered.is_empty());
         let ports = host_ports::MAPS.into_iter().filter(|_| self.has_ports);
         let reflected = reflections::MAPS.into_iter().filter(|_| self.is_reflected);
-        let blocked = guard::BLOCK_MAPS.into_iter().filter(|_| self.is_blocked);
+        let blocked = self.blocks.into_iter().flat_map(guard::block_maps);
         let senders = self.senders.into_iter().flat_map(guard::sender_maps_of);
-        masqueraded.chain(unfiltered).chain(ports).chain(reflected).chain(blocked).chain(senders)
+        let segment = segment::MAPS.into_iter().filter(|_| self.is_on_segment);
+        let of_pod = masqueraded.chain(unfiltered).chain(ports).chain(reflected);
+        of_pod.chain(blocked).chain(senders).chain(segment)
     }
 
     /// The tables that the elements are in.
@@ -309,6 +332,12 @@ impl PodRules {
         Ok(present)
     }
 
+    /// The keys of our elements in a map.
+    fn keys_in(&self, map: Map) -> Vec<&[u8]> {
+        let of_map = self.elements.iter().filter(|(in_map, _)| *in_map == map);
+        of_map.map(|(_, element)| &*element.key).collect()
+    }
+
     /// The elements that have a key of ours, whoever's they are.
     fn present(&self, socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
         let mut present = Vec::new();
@@ -345,6 +374,23 @@ pub(crate) fn remove(
     }
 }
 
+/// Where the owner's pod is on the bridge, by its elements: its addresses there, each with the Ethernet address.
+pub(crate) fn stations(
+    socket: &mut Socket,
+    id: OwnerId,
+    known: Option<&PodRules>,
+) -> Result<Vec<(IpAddr, MacAddr)>, NftError> {
+    let mut elements = Vec::new();
+    for map in segment::STATIONS {
+        elements.extend(match known {
+            Some(rules) => reading::elements(socket, map, &rules.keys_in(map))?,
+            None => reading::all_elements(socket, map)?,
+        });
+    }
+    elements.retain(|element| Label::parse(&element.comment).is_some_and(|label| label.id == id));
+    Ok(elements.iter().filter_map(segment::station).collect())
+}
+
 /// Removes the rules of the owner with this id, whatever they are.
 pub fn remove_all(socket: &mut Socket, id: OwnerId) -> Result<(), NftError> {
     remove(socket, id, None).map(drop)
@@ -370,8 +416,10 @@ fn all(socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
 
 fn all_maps() -> impl Iterator<Item = Map> {
     let of_inet = masquerade::MAPS.into_iter().chain(services::MAPS).chain(host_ports::MAPS);
-    let guarded = [TABLE, FRAMES].into_iter().flat_map(guard::sender_maps_of);
-    of_inet.chain(reflections::MAPS).chain(guard::BLOCK_MAPS).chain(guarded)
+    let guarded = [TABLE, FRAMES]
+        .into_iter()
+        .flat_map(|table| guard::block_maps(table).into_iter().chain(guard::sender_maps_of(table)));
+    of_inet.chain(reflections::MAPS).chain(guarded).chain(segment::MAPS)
 }
 
 fn deletions(elements: &[(Map, Element)]) -> Vec<Request> {
@@ -406,7 +454,8 @@ fn describe(map: Map, key: &[u8]) -> String {
     } else if reflections::MAPS.contains(&map) {
         reflections::describe(key)
     } else {
-        guard::describe(map, key).unwrap_or_else(|| host_ports::describe(map, key))
+        let described = guard::describe(map, key).or_else(|| segment::describe(map, key));
+        described.unwrap_or_else(|| host_ports::describe(map, key))
     }
 }
 

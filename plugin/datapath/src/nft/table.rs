@@ -156,13 +156,13 @@ impl Table {
             set.number(FLAGS, NFT_SET_MAP);
             // The kernel only keeps the type, by which `nft` knows how to show the key.
             set.number(KEY_TYPE, key::kind(map.key));
-            set.number(KEY_LENGTH, length(map.key));
+            set.number(KEY_LENGTH, bytes(key::width(map.key)));
             set.number(DATA_TYPE, map.value.map_or(NFT_DATA_VERDICT, key::kind));
             if let Some(value) = map.value {
-                set.number(DATA_LENGTH, length(value));
+                set.number(DATA_LENGTH, bytes(key::value_width(value)));
             }
             set.number(ID, id);
-            if map.key == [Part::Link] {
+            if matches!(map.key, [Part::Link | Part::LeavingLink]) {
                 set.bytes(USERDATA, &NAMES_FROM_THE_LEFT);
             }
         })
@@ -270,8 +270,8 @@ const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
 const RULE_USERDATA: u16 = 7;
 
-fn length(parts: &[Part]) -> u32 {
-    u32::try_from(key::width(parts)).unwrap_or(u32::MAX)
+fn bytes(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 /// The comment of the table in an answer to [`Table::get`].

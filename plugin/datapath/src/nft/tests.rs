@@ -10,11 +10,11 @@ use super::{
     element::Element,
     host_ports,
     layout::{Chain, SCHEMA, TABLE},
-    masquerade, message, services, subnet_chain_name,
+    masquerade, message, segment, services, subnet_chain_name,
     table::{self, Map},
 };
 use crate::{
-    Guard, HostPort, HostPorts, MacAddr, Owner, Transport,
+    Guard, HostPort, HostPorts, MacAddr, Owner, Segment, Transport,
     netlink::{Reply, Request},
     nft::{Duplicates, PodRules, Uses},
 };
@@ -212,6 +212,7 @@ fn one_port_of_two_addresses_has_one_way_back() {
             is_routed: false,
             guard: Guard::default(),
             station: None,
+            segment: None,
         },
     );
     assert_eq!(rules.len(), 3);
@@ -231,12 +232,52 @@ fn a_routed_pod_answers_all_but_loopback_addresses_by_itself() {
         is_routed: true,
         guard,
         station: None,
+        segment: None,
     };
-    let helped = |port| host_ports::helped(port, true).map(host_ports::chain_name);
+    let helped = |port| host_ports::helped(port, true, false).map(host_ports::chain_name);
     let chains: Vec<_> = host_ports.ports.iter().map(helped).collect();
     assert_eq!(chains, [Some("hairpin-127.0.0.0-8".to_owned()), None]);
     // Both ports, the way back to 127.0.0.1, and both addresses' way to themselves.
     assert_eq!(PodRules::new(&owner, &uses).len(), 5);
+}
+
+#[test]
+fn a_pod_on_the_network_is_found_by_every_address_it_is_asked_for_by() {
+    let addresses = nets(["10.224.1.5/16", "fd00:224::5/64"]);
+    let segment = Segment {
+        links: vec!["azv1".parse().unwrap(), "azv2".parse().unwrap()],
+        mac: MacAddr::new([0x0a, 0x58, 0x0a, 0xe0, 1, 5]),
+        node: Some(MacAddr::new([0, 0x0d, 0x3a, 0, 0, 1])),
+        diverted: vec!["169.254.20.10".parse().unwrap()],
+    };
+    let elements = segment::elements(&segment, &addresses, "OWNER ALIAS");
+    let texts: Vec<_> = elements.iter().filter_map(|(map, it)| segment::describe(*map, &it.key)).collect();
+    assert_eq!(
+        texts,
+        [
+            "port of the bridge",
+            "port of the bridge",
+            "way on the bridge to 10.224.1.5",
+            "way on the bridge to fd00:224::5",
+            "way on the bridge to fe80::858:aff:fee0:105",
+            "announcements of 10.224.1.5",
+            "way by the node for 10.224.1.5",
+        ]
+    );
+    let stations = elements.iter().filter(|(map, _)| segment::STATIONS.contains(map));
+    let stations = stations.filter_map(|(_, it)| segment::station(it));
+    let stations: Vec<_> = stations.map(|(address, mac)| (address.to_string(), mac)).collect();
+    let expected = ["10.224.1.5", "fd00:224::5", "fe80::858:aff:fee0:105"];
+    assert_eq!(stations, expected.map(|address| (address.to_owned(), segment.mac)));
+}
+
+#[test]
+fn pods_on_the_network_answer_past_the_node_unless_the_bridge_is_filtered() {
+    let ports = ["10.224.1.5/16", "fd00:224::5/64"].map(|pod| port(Transport::Tcp, None, 80, pod, 80));
+    let helped = |port, is_past_all| host_ports::helped(port, false, is_past_all).map(host_ports::chain_name);
+    let chains = |is_past_all| ports.each_ref().map(|port| helped(port, is_past_all).unwrap());
+    assert_eq!(chains(false), ["hairpin-10.224.0.0-16", "hairpin-fd00_224__-64"]);
+    assert_eq!(chains(true), ["hairpin-0.0.0.0-0", "hairpin-__-0"]);
 }
 
 fn any_subnet() -> impl Strategy<Value = IpNet> {
@@ -264,5 +305,8 @@ proptest! {
             prop_assert!(host_ports::describe(map, &key).contains("host port"));
         }
         prop_assert!(masquerade::describe(&key).starts_with("masquerade"));
+        for map in segment::MAPS {
+            prop_assert!(segment::describe(map, &key).is_some());
+        }
     }
 }

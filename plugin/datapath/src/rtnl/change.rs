@@ -14,7 +14,7 @@ use netlink_packet_route::{
     },
 };
 
-use crate::{LinkName, MacAddr, Netns, netlink::Request};
+use crate::{LinkName, MacAddr, Netns, netlink::Request, network::PortModes};
 
 /// One end of a pair.
 #[derive(Debug, Clone, Copy)]
@@ -38,15 +38,6 @@ pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr, filters_vlans: bool) 
     ];
     let kind = if filters_vlans { " that tells VLANs apart" } else { "" };
     create(format!("create bridge {name}{kind}"), message)
-}
-
-/// How a port of a bridge treats frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PortFlags {
-    /// They may go back to where they came from.
-    pub(crate) hairpin: bool,
-    /// They may not come from or go to another such port.
-    pub(crate) isolated: bool,
 }
 
 /// Creates a pair: the host's end up and, where there is one, a port of the bridge, the other end down and in the pod's
@@ -102,19 +93,19 @@ pub(crate) fn mark_port(
     name: &LinkName,
     index: u32,
     alias: String,
-    flags: PortFlags,
+    modes: PortModes,
     kernel_has_ipv6: bool,
 ) -> Request {
     let mut message = at(index);
-    let mut modes = vec![InfoBridgePort::HairpinMode(flags.hairpin)];
+    let mut data = vec![InfoBridgePort::HairpinMode(modes.hairpin)];
     // Kernels before 4.18 do not know it.
-    modes.extend(flags.isolated.then_some(InfoBridgePort::Isolated(true)));
+    data.extend(modes.isolated.then_some(InfoBridgePort::Isolated(true)));
     message.attributes = vec![
         LinkAttribute::IfAlias(alias),
         without_link_local(kernel_has_ipv6),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(modes)),
+            LinkInfo::PortData(InfoPortData::BridgePort(data)),
         ]),
     ];
     change(format!("set alias and port modes of {name}"), message)
@@ -158,6 +149,35 @@ pub(crate) fn raise_bridge(name: &LinkName, index: u32, mtu: Option<u32>) -> Req
     raise(&mut message);
     message.attributes = mtu.map(LinkAttribute::Mtu).into_iter().collect();
     change(format!("switch on bridge {name}"), message)
+}
+
+/// Gives a bridge the Ethernet address and the MTU of a link that is to be its port, writes on it which link that is, and
+/// switches it on.
+pub(crate) fn stand_in_for(bridge: &LinkName, index: u32, mac: MacAddr, mtu: u32, alias: String) -> Request {
+    let mut message = at(index);
+    raise(&mut message);
+    message.attributes = vec![
+        LinkAttribute::Address(mac.bytes().to_vec()),
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::IfAlias(alias),
+    ];
+    change(format!("have bridge {bridge} stand for the link to the network"), message)
+}
+
+/// Makes a link a port of a bridge, which speaks no IPv6 of its own.
+pub(crate) fn join_bridge(name: &str, index: u32, bridge: u32, kernel_has_ipv6: bool) -> Request {
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::Controller(bridge), without_link_local(kernel_has_ipv6)];
+    change(format!("make {name} a port of link {bridge}"), message)
+}
+
+/// Has a link be no port of a bridge, and speak IPv6 again.
+pub(crate) fn leave_bridge(name: &str, index: u32, kernel_has_ipv6: bool) -> Request {
+    let link_local = || AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::Eui64)]);
+    let families = kernel_has_ipv6.then(link_local).into_iter().collect();
+    let mut message = at(index);
+    message.attributes = vec![LinkAttribute::Controller(0), LinkAttribute::AfSpecUnspec(families)];
+    change(format!("have {name} be no port"), message)
 }
 
 /// Has a bridge take every frame for the node's, too.

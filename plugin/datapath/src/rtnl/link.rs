@@ -84,6 +84,15 @@ pub(crate) fn by_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, 
     get(socket, format!("look up link {index}"), message)
 }
 
+/// A request for the link of this index. Asked in one datagram with changes, it makes the kernel act on the link's carrier
+/// before the next change.
+pub(crate) fn ask(index: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes.push(without_statistics());
+    Request::route(format!("look up link {index}"), 0, &RouteNetlinkMessage::GetLink(message))
+}
+
 /// All links of one kind.
 pub(crate) fn list(socket: &mut Socket, kind: InfoKind) -> Result<Vec<Link>, NetlinkError> {
     let mut message = LinkMessage::default();

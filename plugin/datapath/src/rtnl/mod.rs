@@ -10,6 +10,7 @@ pub(crate) mod link;
 pub(crate) mod neighbour;
 pub(crate) mod route;
 pub(crate) mod tc;
+pub(crate) mod told;
 mod value;
 pub(crate) mod vlan;
 

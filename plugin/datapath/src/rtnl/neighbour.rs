@@ -40,21 +40,30 @@ pub(crate) fn suggest(index: u32, address: IpAddr, mac: MacAddr) -> Request {
 }
 
 fn add(index: u32, address: IpAddr, mac: MacAddr, state: NeighbourState) -> Request {
+    let mut message = message(index, address);
+    message.header.state = state;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.bytes().to_vec()));
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    let what = format!("add neighbour {address} at {mac}");
+    Request::route(what, flags, &RouteNetlinkMessage::NewNeighbour(message))
+}
+
+fn message(index: u32, address: IpAddr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
     message.header.family = route::family(address.into());
     message.header.ifindex = index;
-    message.header.state = state;
     let destination = match address {
         IpAddr::V4(address) => NeighbourAddress::Inet(address),
         IpAddr::V6(address) => NeighbourAddress::Inet6(address),
     };
-    message.attributes = vec![
-        NeighbourAttribute::Destination(destination),
-        NeighbourAttribute::LinkLayerAddress(mac.bytes().to_vec()),
-    ];
-    let flags = NLM_F_CREATE | NLM_F_REPLACE;
-    let what = format!("add neighbour {address} at {mac}");
-    Request::route(what, flags, &RouteNetlinkMessage::NewNeighbour(message))
+    message.attributes = vec![NeighbourAttribute::Destination(destination)];
+    message
+}
+
+/// Forgets who has an address; `ENOENT` where nobody is known.
+pub(crate) fn forget(index: u32, address: IpAddr) -> Request {
+    let what = format!("delete neighbour {address}");
+    Request::route(what, 0, &RouteNetlinkMessage::DelNeighbour(message(index, address)))
 }
 
 /// All neighbours of both families.

@@ -11,24 +11,36 @@ use crate::{
     },
 };
 
+/// Looks at whether the link of this name is a bridge that is up, and returns the link.
+pub(super) fn find_bridge(
+    socket: &mut Socket,
+    name: &LinkName,
+    differences: &mut Differences,
+) -> Result<Option<Link>, NetlinkError> {
+    let object = format!("bridge {name}");
+    let bridge = link::by_name(socket, name)?;
+    match &bridge {
+        None => differences.missing(object),
+        Some(link) if !link.is_bridge() => {
+            differences.note(object, "a bridge", link.kind.as_deref().unwrap_or("a physical link"));
+        }
+        Some(link) if !link.is_up => differences.note(object, "up", "down"),
+        Some(_) => {}
+    }
+    Ok(bridge)
+}
+
 /// Looks at the bridge and returns it.
 pub(super) fn bridge(
     socket: &mut Socket,
     wanted: &Bridge,
     differences: &mut Differences,
 ) -> Result<Option<Link>, NetlinkError> {
-    let object = format!("bridge {}", wanted.name);
-    let Some(bridge) = link::by_name(socket, &wanted.name)? else {
-        differences.missing(object);
-        return Ok(None);
+    let bridge = match find_bridge(socket, &wanted.name, differences)? {
+        Some(bridge) if bridge.is_bridge() => bridge,
+        other => return Ok(other),
     };
-    if !bridge.is_bridge() {
-        differences.note(object, "a bridge", bridge.kind.as_deref().unwrap_or("a physical link"));
-        return Ok(Some(bridge));
-    }
-    if !bridge.is_up {
-        differences.note(&object, "up", "down");
-    }
+    let object = format!("bridge {}", wanted.name);
     if let Some(mtu) = wanted.mtu.filter(|_| !wanted.adopts_mtu) {
         differences.compare(format!("MTU of {object}"), &mtu, &bridge.mtu);
     }
@@ -98,11 +110,9 @@ pub(super) fn end(
         let found = link.master.map_or_else(|| "none".to_owned(), |index| format!("link {index}"));
         differences.note(format!("bridge of {object}"), &bridge.name, found);
     }
-    if let HostEnd::Port(port) = &wanted.host_end
-        && link.master.is_some()
-    {
-        differences.compare(format!("hairpin mode of {object}"), &port.hairpin, &link.port.hairpin);
-        differences.compare(format!("isolation of {object}"), &port.isolated, &link.port.isolated);
+    if let Some(modes) = wanted.port_modes().filter(|_| link.master.is_some()) {
+        differences.compare(format!("hairpin mode of {object}"), &modes.hairpin, &link.port.hairpin);
+        differences.compare(format!("isolation of {object}"), &modes.isolated, &link.port.isolated);
     }
 }
 
@@ -142,7 +152,7 @@ fn compare_marks(wanted: &PodNetwork, link: &Link, object: &str, differences: &m
         let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
         differences.note(format!("Ethernet address of {object}"), wanted.owner.mac(), found);
     }
-    if link.makes_link_local && wanted.bridge().is_some() {
+    if link.makes_link_local && wanted.bridge_name().is_some() {
         differences.note(format!("IPv6 link-local address of {object}"), "none", "one from the kernel");
     }
 }

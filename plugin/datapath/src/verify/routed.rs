@@ -20,7 +20,7 @@ pub(super) fn verify(
     differences: &mut Differences,
 ) -> Result<(), VerifyError> {
     match &wanted.host_end {
-        HostEnd::Port(_) => return Ok(()),
+        HostEnd::Port(_) | HostEnd::OnNetwork(_) => return Ok(()),
         HostEnd::Routed { gateways } => {
             let addresses = address::list(socket, link.index)?;
             let is_missing = |gateway: &&_| addresses.iter().all(|found| found.addr() != **gateway);

@@ -23,7 +23,9 @@ pub(super) fn verify(
     }
     of_reference(wanted, differences)?;
     let host_name = host_end.and_then(|host_end| LinkName::try_from(host_end.link.name.clone()).ok());
-    let rules = wanted.rules(host_name.as_ref());
+    // The bridge has the address of the node's link.
+    let node = bridge.and_then(|bridge| bridge.mac);
+    let rules = wanted.rules(host_name.as_ref(), node);
     if rules.is_empty() {
         return Ok(());
     }
@@ -32,7 +34,7 @@ pub(super) fn verify(
         differences.note(difference.object, "present", difference.found);
     }
     if wanted.host_ports.needs_route_localnet() {
-        let facing = wanted.bridge().map(|bridge| bridge.name.as_str());
+        let facing = wanted.bridge_name().map(LinkName::as_str);
         let facing = facing.or(host_end.map(|host_end| host_end.link.name.as_str()));
         let parameter = facing.map(parameters::route_localnet);
         // Without the link, which is reported, there is no such parameter.

@@ -70,13 +70,13 @@ impl Offer {
         if offer.addresses.is_empty() { Err(OfferError::Empty) } else { Ok(offer) }
     }
 
-    /// The result for a pod. A gateway that is needed, since a bridge holds its address, must be named.
+    /// The result for a pod. A gateway that is needed, since the pod is on a bridge, must be named.
     ///
     /// # Arguments
     /// `configured`: routes beside the daemon's.
     pub(super) fn result(&self, configured: &[Route], gateways: Gateways) -> Result<AddResult, GrantError> {
         let unnamed = self.addresses.iter().find(|offered| offered.gateway.is_none());
-        if let Some(offered) = unnamed.filter(|_| gateways == Gateways::Needed) {
+        if let Some(offered) = unnamed.filter(|_| matches!(gateways, Gateways::Needed | Gateways::Named)) {
             return Err(GrantError::GatewayAbsent { address: offered.address });
         }
         Ok(AddResult {

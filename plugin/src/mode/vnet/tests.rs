@@ -1,5 +1,5 @@
 use super::*;
-use crate::netconf::PodOptions;
+use crate::netconf::{Bridged, PodOptions};
 
 fn lease(address: &str, gateway: Option<&str>) -> Lease {
     Lease { address: address.parse().unwrap(), gateway: gateway.map(|gateway| gateway.parse().unwrap()) }
@@ -10,9 +10,19 @@ fn dual() -> [Lease; 2] {
 }
 
 fn planned(leases: &[Lease], ipam: Vec<Route>) -> PodNetwork {
-    let config = Vnet { uplink: None, pod: PodOptions::default() };
-    let routes = routes(leases, ipam);
-    plan(&config, Owner::new("azure", "c1", "eth0"), "eth0".parse().unwrap(), leases, &routes)
+    by_datapath(Datapath::Transparent, leases, ipam)
+}
+
+fn vnet(datapath: Datapath) -> Vnet {
+    Vnet { uplink: None, datapath, pod: PodOptions::default() }
+}
+
+fn by_datapath(datapath: Datapath, leases: &[Lease], ipam: Vec<Route>) -> PodNetwork {
+    let config = vnet(datapath);
+    let routes = routes(&config, leases, ipam);
+    let owner = Owner::new("azure", "c1", "eth0");
+    let filtered = Families { ipv4: true, ipv6: false };
+    plan(&config, owner, "eth0".parse().unwrap(), leases, &routes, filtered)
 }
 
 fn texts(network: &PodNetwork) -> Vec<String> {
@@ -33,7 +43,7 @@ fn a_pod_reaches_everything_by_gateways_that_nobody_has() {
     );
     assert_eq!(network.host_end, HostEnd::Transparent { gateways: GATEWAYS.to_vec(), uplink: None });
     assert_eq!(network.forwarding, Forwarding { ipv4: true, ipv6: true });
-    assert_eq!(network.bridge(), None);
+    assert_eq!(network.bridge_name(), None);
 }
 
 #[test]
@@ -63,7 +73,28 @@ fn routes_of_ipam_go_through_the_host_and_a_default_route_is_not_doubled() {
 
 #[test]
 fn the_result_tells_the_networks_gateway_and_for_want_of_one_the_pods() {
-    let told = told(&dual());
+    let told = told(&vnet(Datapath::Transparent), &dual());
     let gateways: Vec<_> = told.iter().map(|lease| lease.gateway.unwrap().to_string()).collect();
     assert_eq!(gateways, ["10.224.0.1", "fe80::1234:5678:9abc"]);
+}
+
+#[test]
+fn a_pod_on_the_network_itself_has_the_networks_gateway() {
+    let bridged = Bridged {
+        bridge: "azure0".parse().unwrap(),
+        hairpin: true,
+        via_host: vec!["169.254.20.10".parse().unwrap()],
+    };
+    let leases = [lease("10.224.1.5/16", Some("10.224.0.1")), lease("fd00:224::5/64", Some("fe80::1"))];
+    let given = vec![Route::new("10.0.0.0/8".parse().unwrap(), Some("10.224.0.9".parse().unwrap()))];
+    let network = by_datapath(Datapath::Bridge(bridged.clone()), &leases, given);
+    assert_eq!(
+        texts(&network),
+        ["10.0.0.0/8 via 10.224.0.9", "0.0.0.0/0 via 10.224.0.1", "::/0 via fe80::1"]
+    );
+    let HostEnd::OnNetwork(port) = &network.host_end else { panic!("{network:?}") };
+    assert_eq!((port.bridge.as_str(), &port.diverted), ("azure0", &bridged.via_host));
+    assert_eq!(network.unfiltered, Families { ipv4: false, ipv6: true }, "br_netfilter sees only IPv4");
+    let told = told(&vnet(Datapath::Bridge(bridged)), &leases);
+    assert_eq!(told, leases);
 }

@@ -45,6 +45,7 @@ fn replacing_keeps_the_lock_and_changes_the_content() {
         }],
         masqueraded: false,
         routed: false,
+        on_network: None,
         unfiltered: Vec::new(),
         host_ports: PortMappings::default(),
         guarded: Guarded::default(),

@@ -33,7 +33,7 @@ fn findings(parameters: &[(&str, Option<String>)]) -> Vec<Finding> {
             object: format!("net/{name}"),
             problem: problem.to_owned(),
             why: "network policies do not hold between pods of this node, and pods reached through a Service see the \
-                  node's address instead of their neighbour's"
+                  node's address instead of their neighbour's; pods of mode vnet on a bridge reach no Service"
                 .to_owned(),
             fix,
         })

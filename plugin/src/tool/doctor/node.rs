@@ -10,7 +10,7 @@ use podnet_host_local::{Ipam, IpamConfig, Range, RangeSet};
 use serde_json::Value;
 
 use super::Options;
-use crate::mode::Mode;
+use crate::mode::{Mode, vnet};
 use crate::settings::Settings;
 use crate::tool::conf_dir::{self, ConfFile, kind};
 use crate::tool::request;
@@ -90,7 +90,7 @@ impl Network {
             network.filter(|_| is_podnet).and_then(|network| Settings::read(&network, &Args::default()).ok());
         let bridge = match settings.as_ref().map(|settings| &settings.mode) {
             Some(Mode::Kubenet(kubenet)) => Some(kubenet.bridge.to_string()),
-            Some(Mode::Vnet(_)) => None,
+            Some(Mode::Vnet(vnet)) => vnet::network_port(vnet).map(|port| port.bridge.to_string()),
             None => member(entry, "bridge").and_then(Value::as_str).map(ToOwned::to_owned),
         };
         Some(Self {

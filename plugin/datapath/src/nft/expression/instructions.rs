@@ -2,14 +2,20 @@
 
 use super::{
     DATA_VALUE, DESTINATION_PORT, ETHERNET_SOURCE, Expressions, Field, IpVersion, LIST_ELEMENT, NFT_CMP_EQ,
-    NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER, REGISTER, width,
+    NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_OIFNAME, NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_NETWORK_HEADER,
+    NFT_PAYLOAD_TRANSPORT_HEADER, REGISTER, width,
 };
 use crate::nft::{
     attribute::Writer,
     key::{self, Part},
 };
 
-const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
+/// A checksum in the packet that covers what is written to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checksum {
+    /// Where it is, from the beginning of the header that is written to (RFC 1071).
+    pub(super) offset: u32,
+}
 
 impl Expressions {
     pub(super) fn is_version(&mut self, version: IpVersion) {
@@ -23,16 +29,19 @@ impl Expressions {
         const NFT_CT_PROTO_DST: u32 = 12;
         const ARP_STATION: (u32, usize) = (8, 6);
         const ARP_SOURCE: (u32, usize) = (14, 4);
-        const ADVERTISED: (u32, usize) = (8, 16);
+        const ARP_TARGET: (u32, usize) = (24, 4);
+        const ND_TARGET: (u32, usize) = (8, 16);
         let mut offset = 0;
         for part in parts {
             let register = key::register(offset);
             match part {
                 Part::Link => self.load_meta(register, NFT_META_IIFNAME),
+                Part::LeavingLink => self.load_meta(register, NFT_META_OIFNAME),
                 Part::Station => self.load_payload(register, NFT_PAYLOAD_LL_HEADER, ETHERNET_SOURCE),
                 Part::ArpStation => self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, ARP_STATION),
                 Part::ArpSource => self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, ARP_SOURCE),
-                Part::Advertised => self.load_payload(register, NFT_PAYLOAD_TRANSPORT_HEADER, ADVERTISED),
+                Part::ArpTarget => self.load_payload(register, NFT_PAYLOAD_NETWORK_HEADER, ARP_TARGET),
+                Part::NdTarget => self.load_payload(register, NFT_PAYLOAD_TRANSPORT_HEADER, ND_TARGET),
                 Part::Source(version) => {
                     self.load_address(register, *version, Field::Source, version.width());
                 }
@@ -62,6 +71,32 @@ impl Expressions {
             payload.number(BASE, header);
             payload.number(OFFSET, offset);
             payload.number(LENGTH, width(length));
+        });
+    }
+
+    /// Writes the register to the packet, and brings the checksum, where there is one, up to date.
+    pub(super) fn store_payload(
+        &mut self,
+        header: u32,
+        (offset, length): (u32, usize),
+        checksum: Option<Checksum>,
+    ) {
+        const BASE: u16 = 2;
+        const OFFSET: u16 = 3;
+        const LENGTH: u16 = 4;
+        const SOURCE_REGISTER: u16 = 5;
+        const CHECKSUM_TYPE: u16 = 6;
+        const CHECKSUM_OFFSET: u16 = 7;
+        const NFT_PAYLOAD_CSUM_NONE: u32 = 0;
+        const NFT_PAYLOAD_CSUM_INET: u32 = 1;
+        let kind = if checksum.is_some() { NFT_PAYLOAD_CSUM_INET } else { NFT_PAYLOAD_CSUM_NONE };
+        self.expression("payload", |payload| {
+            payload.number(SOURCE_REGISTER, REGISTER);
+            payload.number(BASE, header);
+            payload.number(OFFSET, offset);
+            payload.number(LENGTH, width(length));
+            payload.number(CHECKSUM_TYPE, kind);
+            payload.number(CHECKSUM_OFFSET, checksum.map_or(0, |checksum| checksum.offset));
         });
     }
 
