@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo, vlan};
+use super::{ApplyError, IPV6_MTU, Undo, vlan};
 use crate::{
     HostEnd, Label, LinkName, Netns, Owner, PodNetwork,
     netlink::{Request, Socket},
@@ -57,7 +57,7 @@ pub(super) fn create(
             None => link::by_name(host, name)?,
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        host.execute(&mark(wanted, name, link.index))?;
+        host.execute(&mark(wanted, name, link.index, mtu))?;
         if let HostEnd::Port(port) = &wanted.host_end {
             vlan::assign(host, name.as_str(), link.index, &port.vlans)?;
         }
@@ -67,14 +67,15 @@ pub(super) fn create(
     Err(ApplyError::NamesTaken { names })
 }
 
-fn mark(wanted: &PodNetwork, name: &LinkName, index: u32) -> Request {
+fn mark(wanted: &PodNetwork, name: &LinkName, index: u32, mtu: u32) -> Request {
     let alias = wanted.owner.alias();
+    // The kernel keeps IPv6 off a link that is too small for it.
+    let has_ipv6 = mtu >= IPV6_MTU && sysctl::has_ipv6();
     if let Some(modes) = wanted.port_modes() {
-        return change::mark_port(name, index, alias, modes, sysctl::has_ipv6());
-    }
-    if wanted.is_transparent() {
+        change::mark_port(name, index, alias, modes, has_ipv6)
+    } else if wanted.is_transparent() {
         // No link-local address, unless the pod has IPv6.
-        change::mark_proxy(name, index, alias, !wanted.has_ipv6() && sysctl::has_ipv6())
+        change::mark_proxy(name, index, alias, has_ipv6 && !wanted.has_ipv6())
     } else {
         // It needs its link-local address: what it forwards to the pod, it asks for the neighbour from there.
         change::mark_link(name, index, alias)
