@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump`.
+//! `podnet-ipamd serve | check-config | status | release | dump | install | uninstall`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use podnet_daemon_kit::{Chain, logging};
 use podnet_ipamd::admin::{self, AdminError, Whose};
 use podnet_ipamd::daemon::{self, DaemonError};
+use podnet_ipamd::install::{self, InstallError, Installation, Removal, Report};
 use tracing::level_filters::LevelFilter;
 
 // musl's own allocator takes a lock and a system call where this takes neither.
@@ -52,6 +53,10 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Put podnet onto this node, or bring it up to date: the plugin, its links, configuration.
+    Install(Installation),
+    /// Leave this node as it was before `install`.
+    Uninstall(Removal),
 }
 
 #[derive(Args)]
@@ -89,6 +94,8 @@ enum Failure {
     Daemon(#[from] DaemonError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
     #[error("cannot write to stdout")]
@@ -124,8 +131,18 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
+        Verb::Install(options) => told(&install::install(&options)?),
+        Verb::Uninstall(options) => told(&install::uninstall(&options)?),
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
+}
+
+/// What was done, for stdout; what needs eyes goes to stderr.
+fn told(report: &Report) -> String {
+    for warning in &report.warnings {
+        writeln!(io::stderr(), "podnet-ipamd: warning: {warning}").ok();
+    }
+    report.said.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn serve(config: &std::path::Path) -> Result<(), Failure> {
