@@ -66,7 +66,9 @@ pub fn write(conflist: &Conflist, config: &Config) -> Result<(), ConflistError> 
     let outside = outside_of(path);
     place(&outside, path, &text)
         .or_else(|error| {
-            if error.kind() == io::ErrorKind::CrossesDevices {
+            // Where only the watched directory is the node's, as in a container.
+            use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem};
+            if matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem) {
                 place(&path.with_extension("new"), path, &text)
             } else {
                 Err(error)

@@ -23,10 +23,11 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Conflist};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::metrics::Metrics;
+use crate::rivals;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -54,6 +55,9 @@ const REPORTS: usize = 4;
 
 /// After a change of the configuration file, its writer has this long to finish.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// While something keeps the runtime from podnet's conflist: nobody tells when that ends.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a source can be replaced with.
 struct SourceEnds {
@@ -144,22 +148,40 @@ async fn keep_conflist(
     mut readiness: watch::Receiver<Readiness>,
     mut stop: Stop,
 ) {
+    let mut told = None;
     loop {
         if *readiness.borrow_and_update() == Readiness::Ready {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
-                match conflist::write(conflist, &config) {
-                    Ok(()) => {}
-                    Err(error) => tracing::error!(error = %Chain(&error), "the node will not become ready"),
+                let obstacle = put_conflist(conflist, &config);
+                if obstacle != told {
+                    if let Some(error) = &obstacle {
+                        tracing::error!(%error, "pods on this node do not get podnet's network");
+                    } else {
+                        tracing::info!("nothing keeps pods from podnet's network any longer");
+                    }
+                    told = obstacle;
                 }
             }
         }
         tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN), if told.is_some() => {}
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
     }
+}
+
+/// Writes the conflist; what keeps the runtime from taking it.
+fn put_conflist(conflist: &Conflist, config: &Config) -> Option<String> {
+    if let Err(error) = conflist::write(conflist, config) {
+        return Some(Chain(&error).to_string());
+    }
+    // A folder that cannot be listed was written into all the same.
+    let rivals = rivals::before(&conflist.path).unwrap_or_default();
+    let first = rivals.first()?;
+    Some(rivals::warning(first, &conflist.path))
 }
 
 /// A daemon that serves, and what a new configuration changes in it.

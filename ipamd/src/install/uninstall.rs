@@ -51,8 +51,14 @@ pub fn uninstall(options: &Removal) -> Result<Report, InstallError> {
     for entry in state.entries.iter().rev() {
         report.say(take_back(entry)?);
     }
+    // The state file lies in the last of them.
+    let (around, beside): (Vec<_>, Vec<_>) =
+        state.folders.iter().rev().partition(|folder| folders.bin.starts_with(folder));
+    for folder in beside {
+        change::remove_folder(folder)?;
+    }
     State::remove(&folders.bin)?;
-    for folder in state.folders.iter().rev() {
+    for folder in around {
         change::remove_folder(folder)?;
     }
     Ok(report)
