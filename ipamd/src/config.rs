@@ -14,9 +14,11 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod kubernetes;
 mod source;
 
 pub use fields::Problem;
+pub use kubernetes::Kubernetes;
 pub use source::{Addresses, Poll, Source};
 
 use document::Node;
@@ -31,6 +33,8 @@ pub struct Config {
     pub listen: Listen,
     /// `metrics`: the address of `/metrics`, `/debug` and the status page; none where it is `off`.
     pub metrics: Option<SocketAddr>,
+    /// `kubernetes`: how the API server is reached, for whatever asks it.
+    pub kubernetes: Kubernetes,
     /// `source`: where addresses come from.
     pub source: Source,
     /// `pool`: how they are kept.
@@ -97,8 +101,10 @@ pub struct Conflist {
 pub enum Template {
     /// `vnet-transparent`: pods of mode vnet, routed.
     VnetTransparent,
-    /// `kubenet`: pods on the bridge `cbr0`.
+    /// `kubenet`: pods on the bridge `cbr0`, with addresses of this daemon.
     Kubenet,
+    /// `kubenet-host-local`: pods on the bridge `cbr0`, with addresses of the node's pod ranges that the plugin keeps itself.
+    KubenetHostLocal,
 }
 
 /// What can be wrong with a configuration file.
@@ -158,11 +164,12 @@ impl Config {
         let state = fields.take("state", fields::absolute_path, problems).unwrap_or_else(|| STATE.into());
         let listen = Listen::decode(&mut fields, &state, problems);
         let metrics = fields.take("metrics", metrics, problems).unwrap_or(Some(METRICS.into()));
+        let kubernetes = Kubernetes::decode(&mut fields, problems);
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
-        let conflist = Conflist::decode(&mut fields, problems);
+        let conflist = Conflist::decode(&mut fields, source.as_ref(), problems);
         fields.finish(problems);
-        Some(Self { state, listen, metrics, source: source?, pool, conflist })
+        Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist })
     }
 }
 
@@ -219,7 +226,7 @@ impl Pool {
 }
 
 impl Conflist {
-    fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn decode(parent: &mut Fields, source: Option<&Source>, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut fields = Fields::of("conflist", parent.node("conflist")?, problems);
         let path = fields.take("path", conflist_path, problems);
         let template = fields.take("template", template, problems);
@@ -228,6 +235,13 @@ impl Conflist {
             if is_missing && !problems.iter().any(|problem| problem.field == field) {
                 problems.push(Problem { line: fields.line, field, says: "is missing".to_owned() });
             }
+        }
+        let has_ranges = source.is_none_or(|source| matches!(source, Source::PodCidr(_)));
+        if template == Some(Template::KubenetHostLocal) && !has_ranges {
+            let says =
+                "kubenet-host-local gives pods the whole of the node's ranges, which only source podCIDR has";
+            let (line, field) = (fields.line, fields.name_of("template"));
+            problems.push(Problem { line, field, says: says.to_owned() });
         }
         fields.finish(problems);
         Some(Self { path: path?, template: template? })
@@ -269,7 +283,10 @@ fn template(node: &Node) -> Result<Template, String> {
     match fields::text(node)?.as_str() {
         "vnet-transparent" => Ok(Template::VnetTransparent),
         "kubenet" => Ok(Template::Kubenet),
-        other => Err(format!("there is no template {other:?}, only vnet-transparent and kubenet")),
+        "kubenet-host-local" => Ok(Template::KubenetHostLocal),
+        other => {
+            Err(format!("there is no template {other:?}, only vnet-transparent, kubenet, kubenet-host-local"))
+        }
     }
 }
 

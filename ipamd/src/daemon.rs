@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use podnet_daemon_kit::http::Listener;
 use podnet_daemon_kit::operations::Operations;
 use podnet_daemon_kit::signals::{Signal, Signals};
@@ -23,9 +24,11 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
+use crate::cluster::{Cluster, Traffic};
 use crate::config::{Config, ConfigError, Conflist};
 use crate::conflist;
 use crate::intents::{self, Applier};
+use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::rivals;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
@@ -76,14 +79,17 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     }
     let pool_id = intents::announce(&config);
 
-    let (metrics, registry) = Metrics::new();
+    let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
+    let (metrics, registry) = Metrics::new(cluster.traffic());
     let metrics = Arc::new(metrics);
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let ends = Ends { reports: heard, needs, readiness, metrics: Arc::clone(&metrics) };
+    let (subnets, subnets_seen) = watch::channel(Vec::new());
+    let ends = Ends { reports: heard, needs, readiness, subnets, metrics: Arc::clone(&metrics) };
     let (actor, inbox) = Handle::channel();
-    let acting = tokio::spawn(Actor::new(pool, store, config.pool, ends).run(inbox));
+    let acting =
+        tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
 
     let applier = Applier { actor: actor.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
     for directory in intents::directories(&config) {
@@ -100,13 +106,14 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
 
     actor.source_changed(config.source.kind()).await.ok();
-    let running = source::start(&config.source, reports.clone(), needs_seen.clone());
+    let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
     let mut life = Life {
         path: path.to_owned(),
         config,
+        cluster,
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
@@ -142,10 +149,11 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
 }
 
 /// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
-/// take the whole node out of service.
+/// take the whole node out of service. It follows the node's ranges where it has them in it.
 async fn keep_conflist(
     mut config: watch::Receiver<Config>,
     mut readiness: watch::Receiver<Readiness>,
+    mut subnets: watch::Receiver<Vec<IpNet>>,
     mut stop: Stop,
 ) {
     let mut told = None;
@@ -153,7 +161,7 @@ async fn keep_conflist(
         if *readiness.borrow_and_update() == Readiness::Ready {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
-                let obstacle = put_conflist(conflist, &config);
+                let obstacle = put_conflist(conflist, &config, &subnets.borrow_and_update());
                 if obstacle != told {
                     if let Some(error) = &obstacle {
                         tracing::error!(%error, "pods on this node do not get podnet's network");
@@ -168,14 +176,15 @@ async fn keep_conflist(
             () = tokio::time::sleep(LOOK_AGAIN), if told.is_some() => {}
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
+            changed = subnets.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
     }
 }
 
 /// Writes the conflist; what keeps the runtime from taking it.
-fn put_conflist(conflist: &Conflist, config: &Config) -> Option<String> {
-    if let Err(error) = conflist::write(conflist, config) {
+fn put_conflist(conflist: &Conflist, config: &Config, subnets: &[IpNet]) -> Option<String> {
+    if let Err(error) = conflist::write(conflist, config, subnets) {
         return Some(Chain(&error).to_string());
     }
     // A folder that cannot be listed was written into all the same.
@@ -188,6 +197,7 @@ fn put_conflist(conflist: &Conflist, config: &Config) -> Option<String> {
 struct Life {
     path: PathBuf,
     config: Config,
+    cluster: Cluster,
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
@@ -234,7 +244,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -243,11 +253,14 @@ impl Life {
         if *pool != before.pool {
             self.actor.configure(*pool).await.ok();
         }
-        if *source != before.source {
+        if *kubernetes != before.kubernetes {
+            self.cluster = Cluster::new(kubernetes.clone(), self.cluster.traffic().clone());
+        }
+        if *source != before.source || (*kubernetes != before.kubernetes && source.asks_cluster()) {
             self.source.running.abort();
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, reports, needs);
+            self.source.running = source::start(source, &self.cluster, reports, needs);
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

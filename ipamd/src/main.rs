@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump | install | uninstall`.
+//! `podnet-ipamd serve | check-config | status | release | dump | crds | install | uninstall`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use podnet_daemon_kit::{Chain, logging};
 use podnet_ipamd::admin::{self, AdminError, Whose};
+use podnet_ipamd::crd;
 use podnet_ipamd::daemon::{self, DaemonError};
 use podnet_ipamd::install::{self, InstallError, Installation, Removal, Report};
 use tracing::level_filters::LevelFilter;
@@ -53,6 +54,8 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Print the custom resource definition that the source nodeNetworkConfig needs, as YAML.
+    Crds,
     /// Put podnet onto this node, or bring it up to date: the plugin, its links, configuration.
     Install(Installation),
     /// Leave this node as it was before `install`.
@@ -94,6 +97,8 @@ enum Failure {
     Daemon(#[from] DaemonError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error("cannot print the definition")]
+    Definition(#[from] serde_saphyr::ser::Error),
     #[error(transparent)]
     Install(#[from] InstallError),
     #[error("cannot start the runtime")]
@@ -131,6 +136,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
+        Verb::Crds => crd::definition()?,
         Verb::Install(options) => told(&install::install(&options)?),
         Verb::Uninstall(options) => told(&install::uninstall(&options)?),
     };
