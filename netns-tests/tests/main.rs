@@ -21,6 +21,7 @@ mod gc_status;
 mod guard;
 mod hairpin;
 mod host_ports;
+mod image;
 mod install;
 mod ipam;
 mod ipamd;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         daemon_addresses::cases(),
         daemon_kill::cases(),
         install::cases(),
+        image::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
