@@ -32,6 +32,7 @@ mod masq_rules;
 mod node_tool;
 mod podman;
 mod results;
+mod routes;
 mod runtime;
 mod scale;
 mod server;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         daemon_kill::cases(),
         install::cases(),
         image::cases(),
+        routes::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),
