@@ -63,7 +63,7 @@ fn pods(objects: &[Value]) -> Vec<(String, &Value)> {
 
 #[test]
 fn every_file_is_of_use_to_a_kustomization() {
-    for name in ["base", "masq-agent"]
+    for name in ["base", "masq-agent", "grant", "crds"]
         .into_iter()
         .map(folder)
         .chain(OVERLAYS.map(|name| folder("overlays").join(name)))
@@ -96,8 +96,9 @@ fn every_container_has_the_image_that_is_built_and_no_more_than_it_needs() {
     let image = format!("docker.io/podnet/podnet:{}", env!("CARGO_PKG_VERSION"));
     let script = fs::read_to_string(workspace().join("conf/images/build")).unwrap();
     assert!(script.contains("docker.io/podnet/podnet:"), "another image is built");
-    let objects = objects(&folder("overlays/vnet"));
-    assert_eq!(pods(&objects).len(), 2);
+    let mut objects = objects(&folder("overlays/vnet"));
+    objects.extend(self::objects(&folder("grant")));
+    assert_eq!(pods(&objects).len(), 3);
     for (name, pod) in pods(&objects) {
         for container in containers(pod) {
             assert_eq!(container["image"], image, "{name}");
@@ -129,8 +130,9 @@ fn the_daemons_come_first_on_a_node_and_stay_there() {
 
 #[test]
 fn what_is_mounted_is_there_and_what_is_referred_to_has_a_name() {
-    for overlay in OVERLAYS {
-        let objects = objects(&folder("overlays").join(overlay));
+    for overlay in OVERLAYS.map(|name| folder("overlays").join(name)).into_iter().chain([folder("grant")]) {
+        let objects = objects(&overlay);
+        let overlay = overlay.display();
         let maps = names(&of_kind(&objects, "ConfigMap"));
         let accounts = names(&of_kind(&objects, "ServiceAccount"));
         for (name, pod) in pods(&objects) {
