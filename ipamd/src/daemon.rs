@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use podnet_daemon_kit::http::Listener;
 use podnet_daemon_kit::operations::Operations;
 use podnet_daemon_kit::signals::{Signal, Signals};
@@ -25,16 +24,16 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
 use crate::cluster::{Cluster, Traffic};
-use crate::config::{Config, ConfigError, Conflist};
+use crate::config::{Config, ConfigError};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
-use crate::rivals;
 use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
+mod listing;
 mod recovery;
 
 /// Why the daemon does not start, or ends.
@@ -59,9 +58,6 @@ const REPORTS: usize = 4;
 
 /// After a change of the configuration file, its writer has this long to finish.
 const SETTLE: Duration = Duration::from_millis(50);
-
-/// While something keeps the runtime from podnet's conflist: nobody tells when that ends.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a source can be replaced with.
 struct SourceEnds {
@@ -122,7 +118,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
     let (cleared, cleared_seen) = watch::channel(false);
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, subnets_seen, stop));
+    tokio::spawn(listing::keep_conflist(conflist_seen, readiness_seen, cleared_seen, subnets_seen, stop));
 
     let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
     let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
@@ -166,54 +162,6 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     if let Some(metrics) = listeners.metrics {
         tokio::spawn(serve_metrics(server, metrics, stop.clone()));
     }
-}
-
-/// Writes the conflist as soon as the daemon can serve and the routes are cleared. Once there, it stays: a pool that runs
-/// dry later is no reason to take the whole node out of service. It follows the node's ranges where it has them in it.
-async fn keep_conflist(
-    mut config: watch::Receiver<Config>,
-    mut readiness: watch::Receiver<Readiness>,
-    mut cleared: watch::Receiver<bool>,
-    mut subnets: watch::Receiver<Vec<IpNet>>,
-    mut stop: Stop,
-) {
-    let mut told = None;
-    loop {
-        let is_cleared = *cleared.borrow_and_update();
-        if *readiness.borrow_and_update() == Readiness::Ready && is_cleared {
-            let config = config.borrow_and_update();
-            if let Some(conflist) = &config.conflist {
-                let obstacle = put_conflist(conflist, &config, &subnets.borrow_and_update());
-                if obstacle != told {
-                    if let Some(error) = &obstacle {
-                        tracing::error!(%error, "pods on this node do not get podnet's network");
-                    } else {
-                        tracing::info!("nothing keeps pods from podnet's network any longer");
-                    }
-                    told = obstacle;
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_AGAIN), if told.is_some() => {}
-            changed = readiness.changed() => if changed.is_err() { return },
-            changed = config.changed() => if changed.is_err() { return },
-            changed = cleared.changed() => if changed.is_err() { return },
-            changed = subnets.changed() => if changed.is_err() { return },
-            () = stop.asked() => return,
-        }
-    }
-}
-
-/// Writes the conflist; what keeps the runtime from taking it.
-fn put_conflist(conflist: &Conflist, config: &Config, subnets: &[IpNet]) -> Option<String> {
-    if let Err(error) = conflist::write(conflist, config, subnets) {
-        return Some(Chain(&error).to_string());
-    }
-    // A folder that cannot be listed was written into all the same.
-    let rivals = rivals::before(&conflist.path).unwrap_or_default();
-    let first = rivals.first()?;
-    Some(rivals::warning(first, &conflist.path))
 }
 
 /// A daemon that serves, and what a new configuration changes in it.

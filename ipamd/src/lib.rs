@@ -27,7 +27,6 @@ pub mod inventory;
 pub mod metrics;
 pub mod networks;
 pub mod rebuild;
-pub mod rivals;
 pub mod routes;
 pub mod server;
 pub mod source;

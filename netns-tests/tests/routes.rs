@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use podnet_fake_apiserver::{Trouble, Where};
 use podnet_netns_tests::failure::{Failure, Outcome};
 use podnet_netns_tests::fleet;
 use podnet_netns_tests::harness::Case;
@@ -20,8 +21,10 @@ use stage::{CLOUD, HOST_GW, Stage, condition, lines};
 /// How long a change may take to be seen on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Test = (&'static str, fn() -> Outcome);
+
 pub(crate) fn cases() -> Vec<Case> {
-    let tests: [(&str, fn() -> Outcome); 12] = [
+    let tests: [Test; 13] = [
         ("pods_of_another_node_are_reached", pods_are_reached),
         ("nodes_come_change_and_go", nodes_come_change_and_go),
         ("what_others_take_away_comes_back", what_others_take_away),
@@ -31,11 +34,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ("routes_stay_while_the_api_server_is_away", the_api_server_is_away),
         ("a_restart_changes_nothing", a_restart_changes_nothing),
         ("the_condition_is_cleared_when_the_routes_are_there", the_condition_is_cleared),
+        ("what_the_api_server_forbids_is_named", what_is_forbidden),
         ("what_is_not_wanted_any_more_goes", not_wanted_any_more),
         ("the_cloud_is_awaited_before_the_node_is_ready", the_cloud_is_awaited),
         ("five_thousand_nodes_are_few_requests_and_little_memory", five_thousand_nodes),
     ];
-    let case = |(name, body): (&str, fn() -> Outcome)| Case {
+    let case = |(name, body): Test| Case {
         name: format!("routes::podnet::{name}"),
         limit: Duration::from_mins(3),
         body: Box::new(body),
@@ -237,6 +241,30 @@ fn the_condition_is_cleared() -> Outcome {
     let written = stage.server.requests().iter().filter(|request| request.verb == "patch").count();
     ensure_eq!(written, 1, "patches of the condition");
     Ok(())
+}
+
+fn what_is_forbidden() -> Outcome {
+    let stage = Stage::with_link()?;
+    stage.node("b", &["10.244.2.0/24"], &["10.0.0.2"]);
+    stage.server.trouble(Trouble::Forbidden, Where { verb: Some("list"), ..Where::default() });
+    stage.server.trouble(Trouble::Forbidden, Where { verb: Some("patch"), ..Where::default() });
+    let daemon = stage.start(HOST_GW)?;
+    let names = |member: &'static str, rule: &'static str| {
+        stage::until_status(&daemon, rule, move |routes| {
+            routes[member].as_str().is_some_and(|error| error.contains(rule))
+        })
+    };
+    names("clusterError", r#"resources ["nodes"], verbs ["list"]"#)?;
+    ensure_eq!(stage::routes()?, [""; 0], "routes without nodes");
+    stage.server.calm();
+    stage.server.trouble(Trouble::Forbidden, Where { verb: Some("patch"), ..Where::default() });
+    stage::until_routes(&["10.244.2.0/24 10.0.0.2 up0"])?;
+    names("conditionError", r#"resources ["nodes/status"], verbs ["patch"]"#)?;
+    stage.server.calm();
+    stage.until_condition("False", "PodnetRoutes")?;
+    stage::until_status(&daemon, "no errors", |routes| {
+        routes["clusterError"].is_null() && routes["conditionError"].is_null()
+    })
 }
 
 fn not_wanted_any_more() -> Outcome {

@@ -145,6 +145,23 @@ fn thresholds_must_leave_room() {
     assert!(problems(&text)[0].contains("at least 200 is needed"));
 }
 
+#[test]
+fn who_makes_the_routes_is_one_word() {
+    let routes = |word: &str| Config::parse(&format!("{LEAST}routes: {word}\n"));
+    assert_eq!(Config::parse(LEAST).unwrap().routes, None);
+    assert_eq!(routes("cloud").unwrap().routes, Some(Routes::Cloud));
+    assert_eq!(routes("host-gw").unwrap().routes, Some(Routes::HostGw));
+    for (wrong, says) in [
+        ("hostgw", "nobody called \"hostgw\" makes routes, only cloud and host-gw"),
+        ("{kind: cloud}", "a map is no text"),
+        ("[cloud]", "a list is no text"),
+    ] {
+        let problems = routes(wrong).unwrap_err();
+        let problems: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        assert_eq!(problems, [format!("line 2: routes: {says}")]);
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_with_its_problems(text in "[ -~\n\t]{0,200}|(source|pool|listen|kind|static|: |\n|- |\\{|\\}|,|10\\.1\\.0\\.0/16){0,30}") {

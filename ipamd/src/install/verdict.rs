@@ -6,7 +6,7 @@ use podnet_daemon_kit::Chain;
 
 use super::folders::Folders;
 use super::{Report, plugin};
-use crate::rivals;
+use crate::conflist;
 
 /// Other networks' lists, and the doctor's findings.
 pub(super) fn judge(
@@ -16,9 +16,8 @@ pub(super) fn judge(
     asks_doctor: bool,
 ) {
     let ours = daemons_conflist.map_or_else(|| folders.conf.join(super::CONFLIST), Path::to_owned);
-    match rivals::before(&ours) {
-        Ok(rivals) => rivals.iter().for_each(|rival| report.warn(rivals::warning(rival, &ours))),
-        Err(error) => report.warn(format!("cannot list the folder of {}: {error}", ours.display())),
+    if let Some(other) = conflist::overshadowed_by(&ours) {
+        report.warn(conflist::shadow_warning(&other, &ours));
     }
     if !asks_doctor {
         return;

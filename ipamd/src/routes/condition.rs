@@ -1,6 +1,6 @@
 //! The node's condition `NetworkUnavailable` (k8s.io/api/core/v1): as long as it is `True`, the cluster keeps pods away.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
@@ -8,12 +8,15 @@ use podnet_daemon_kit::Chain;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::nodes::{Condition, all_nodes};
 use super::status::Outlet;
 use crate::clock;
 use crate::cluster::{Asked, Cluster, ClusterError, Pace};
+
+/// Where it was written and not heard of, somebody else was faster.
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// Whether a condition says that the network is there. One that nobody has written says nothing.
 pub(super) fn is_cleared(condition: Option<&Condition>) -> bool {
@@ -30,7 +33,7 @@ pub(super) async fn clear(cluster: Cluster, mut wanted: watch::Receiver<bool>, o
                 pace.well();
                 tracing::info!(node = cluster.node(), "the node's network is available");
                 outlet.update(|status| status.condition_error = None);
-                if wanted.changed().await.is_err() {
+                if let Ok(Err(_)) = timeout(AGAIN, wanted.changed()).await {
                     return;
                 }
             }

@@ -48,7 +48,7 @@ fn earlier_list() -> Outcome {
     let node = Node::new()?;
     node.write("etc/cni/net.d/05-cilium.conflist", "{}", 0o644)?;
     let said = node.install(&[])?.stderr;
-    ensure!(said.contains("05-cilium.conflist: it comes before"), "{said}");
+    ensure!(said.contains("05-cilium.conflist instead of"), "{said}");
     ensure!(!said.contains("87-podman"), "{said}");
     Ok(())
 }
