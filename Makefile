@@ -26,7 +26,7 @@ export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
 export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
 export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
 
-.PHONY: build tools demo test bench lint install install-daemons clean
+.PHONY: build tools demo test bench lint install install-daemons images clean
 
 ## build: the static binaries, at target/release/podnet, podnet-ipamd and podnet-masq-agent; each by itself, so that features do not mix
 build:
@@ -97,6 +97,11 @@ install-daemons: build
 	    install -m 0644 conf/$$name.service $(DESTDIR)$(UNITS)/$$name.service; \
 	    echo "install-daemons: $(DESTDIR)$(SBIN)/$$name, $(DESTDIR)$(UNITS)/$$name.service"; \
 	done
+
+## images: the container image as an OCI archive in target/images/, the same bits from the same programs
+images: build
+	@netns-tests/install-tools images
+	conf/images/build target/images/podnet.tar $(PODNET_BIN) $(PODNET_IPAMD_BIN) $(PODNET_MASQ_AGENT_BIN)
 
 clean:
 	cargo clean

@@ -86,7 +86,9 @@ pub fn write(conflist: &Conflist, config: &Config, ranges: &[IpNet]) -> Result<(
     let outside = outside_of(path);
     place(&outside, path, &text)
         .or_else(|error| {
-            if error.kind() == io::ErrorKind::CrossesDevices {
+            // Where only the watched directory is the node's, as in a container.
+            use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem};
+            if matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem) {
                 place(&path.with_extension("new"), path, &text)
             } else {
                 Err(error)
@@ -113,14 +115,19 @@ fn place(new: &Path, path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The file that the container runtime reads instead: it takes the first by name, whoever wrote it.
-pub fn overshadowed_by(conflist: &Conflist) -> Option<PathBuf> {
-    let entries = fs::read_dir(conflist.path.parent()?).ok()?;
+pub fn overshadowed_by(conflist: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(conflist.parent()?).ok()?;
     let is_read = |path: &PathBuf| {
         path.extension().is_some_and(|end| ["conf", "conflist", "json"].iter().any(|read| end == *read))
     };
-    let before =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_read(path) && *path < conflist.path);
+    let before = entries.flatten().map(|entry| entry.path()).filter(|path| is_read(path) && path < conflist);
     before.min()
+}
+
+/// What to say of that.
+pub fn shadow_warning(other: &Path, conflist: &Path) -> String {
+    let (other, conflist) = (other.display(), conflist.display());
+    format!("the container runtime uses {other} instead of {conflist}, which comes after it")
 }
 
 /// Removes the file, if it is there.
@@ -179,8 +186,7 @@ mod tests {
     #[test]
     fn a_file_that_comes_before_is_the_runtimes() {
         let folder = tempfile::tempdir().unwrap();
-        let conflist =
-            Conflist { path: folder.path().join("10-podnet.conflist"), template: Template::VnetTransparent };
+        let conflist = folder.path().join("10-podnet.conflist");
         for name in ["10-podnet.conflist", "05-cilium.conf.bak", "99-other.conflist"] {
             fs::write(folder.path().join(name), "{}").unwrap();
         }

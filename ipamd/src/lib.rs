@@ -21,6 +21,7 @@ pub mod conflist;
 pub mod crd;
 pub mod daemon;
 pub mod history;
+pub mod install;
 pub mod intents;
 pub mod inventory;
 pub mod metrics;

@@ -22,6 +22,8 @@ mod gc_status;
 mod guard;
 mod hairpin;
 mod host_ports;
+mod image;
+mod install;
 mod ipam;
 mod ipamd;
 mod look;
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
         ipamd::cases(),
         daemon_addresses::cases(),
         daemon_kill::cases(),
+        install::cases(),
+        image::cases(),
         routes::cases(),
         chains::cases(),
         bandwidth::cases(),

@@ -54,11 +54,6 @@ fn place(config: &Config, networks: &Networks, is_ready: bool) -> Option<String>
     if let Err(error) = conflist::write(conflist, config, &networks.subnets()) {
         return Some(format!("the node will not become ready: {}", Chain(&error)));
     }
-    let other = conflist::overshadowed_by(conflist)?;
     let path = &conflist.path;
-    Some(format!(
-        "the container runtime uses {} instead of {}, which comes after it",
-        other.display(),
-        path.display()
-    ))
+    conflist::overshadowed_by(path).map(|other| conflist::shadow_warning(&other, path))
 }
