@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod conflist;
 pub mod daemon;
+pub mod grant;
 pub mod history;
 pub mod intents;
 pub mod inventory;

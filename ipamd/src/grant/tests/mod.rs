@@ -1,0 +1,5 @@
+mod decisions;
+mod interleavings;
+mod model;
+mod scale;
+mod world;
