@@ -4,7 +4,7 @@
 //!  static ────────────────────────────┐
 //!  wireserver, imds ──poll──▶ bytes ──┤
 //!  podCIDR,                           ├─parse─▶ Inventory ─checked─▶ the actor
-//!  nodeNetworkConfig ──feed──▶ text ──┘   ◀── Needs: is the pool dry, what is asked for
+//!  nodeNetworkConfig ──feed──▶ JSON ──┘   ◀── Needs: is the pool dry, what is asked for
 //! ```
 //!
 //! A source that fails says so and goes on: the actor keeps the last good inventory. What it said is read whole before
@@ -15,10 +15,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config;
+use crate::cluster::{Cluster, ClusterError};
+use crate::config::{self, Addresses};
 use crate::inventory::{Inventory, InventoryError};
 
 mod feed;
@@ -41,11 +43,13 @@ pub struct Needs {
 }
 
 /// How many addresses the node wants, and which ones it gives back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wish {
-    /// In total (`spec.requestedIPCount`).
+    /// In total.
+    #[serde(rename = "requestedIPCount")]
     pub count: u32,
-    /// The names of those that go back (`spec.ipsNotInUse`).
+    /// The names of those that go back.
+    #[serde(rename = "ipsNotInUse")]
     pub not_in_use: Vec<String>,
 }
 
@@ -64,6 +68,9 @@ pub enum SourceError {
     /// It could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The API server did not say it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A file operation failed.
     #[error("cannot {doing} {}", path.display())]
     File {
@@ -95,9 +102,10 @@ pub enum SourceError {
 /// What a source reports.
 pub type Report = Result<Inventory, SourceError>;
 
-/// Starts the configured source. It ends when nobody listens any more.
+/// Starts the configured source. It ends when nobody listens any more. `cluster` is asked by sources that need it only.
 pub fn start(
     config: &config::Source,
+    cluster: &Cluster,
     reports: mpsc::Sender<Report>,
     needs: watch::Receiver<Needs>,
 ) -> JoinHandle<()> {
@@ -110,9 +118,11 @@ pub fn start(
             let source = poll::Polled::new(poll, &[("Metadata", "true")], imds::parse);
             tokio::spawn(run(source, reports, needs))
         }
-        config::Source::PodCidr(addresses) => {
-            let feed = feed::File::new(addresses.file);
-            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs))
+        config::Source::PodCidr(Addresses { file: Some(file), node }) => {
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed::File::new(file), node), reports, needs))
+        }
+        config::Source::PodCidr(Addresses { file: None, node }) => {
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed::node(cluster.clone()), node), reports, needs))
         }
         config::Source::NodeNetworkConfig { file } => {
             let feed = feed::File::new(file);

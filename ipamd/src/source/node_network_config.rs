@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::watch;
 
-use super::feed::Feed;
+use super::feed::{Feed, decode};
 use super::{Needs, Report, Source, SourceError, Wish, checked, content};
 use crate::inventory::{Block, Host, Inventory, Network, Scaler, single};
 
@@ -37,8 +38,8 @@ impl<F> NodeNetworkConfig<F> {
 impl<F: Feed> Source for NodeNetworkConfig<F> {
     async fn next(&mut self, needs: &mut watch::Receiver<Needs>) -> Report {
         loop {
-            let text = tokio::select! {
-                text = self.feed.next() => text?,
+            let document = tokio::select! {
+                document = self.feed.next() => document?,
                 Ok(()) = needs.changed() => {
                     let wish = needs.borrow_and_update().wish.clone();
                     self.ask(wish).await?;
@@ -46,7 +47,7 @@ impl<F: Feed> Source for NodeNetworkConfig<F> {
                 }
             };
             let origin = self.feed.name();
-            return checked(&origin, parse(&text).map_err(content(&origin))?);
+            return checked(&origin, parse(&document).map_err(content(&origin))?);
         }
     }
 }
@@ -56,15 +57,14 @@ impl<F: Feed> NodeNetworkConfig<F> {
         if let Some(wish) = &wish
             && self.asked.as_ref() != Some(wish)
         {
-            let spec = serde_json::json!({"requestedIPCount": wish.count, "ipsNotInUse": wish.not_in_use});
-            self.feed.request(&serde_json::json!({"spec": spec}).to_string()).await?;
+            self.feed.request(wish).await?;
             self.asked = Some(wish.clone());
         }
         Ok(())
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Document {
     #[serde(default)]
     spec: Spec,
@@ -132,9 +132,9 @@ struct Assignment {
 /// No node has as many pods as an IPv6 block has addresses; CNS takes as many as these (`IPv6PrefixClamp`).
 const IPV6_BLOCK: u8 = 120;
 
-fn parse(text: &str) -> Result<Inventory, String> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
+fn parse(document: &Value) -> Result<Inventory, String> {
+    let document: Option<Document> = decode(document, "")?;
+    let document = document.unwrap_or_default();
     let Status { scaler, network_containers } = document.status;
     if network_containers.is_empty() {
         return Err(

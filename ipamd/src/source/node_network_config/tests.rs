@@ -2,6 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn parse(text: &str) -> Result<Inventory, String> {
+    super::parse(&serde_saphyr::from_str(text).map_err(|error| error.to_string())?)
+}
+
 const DYNAMIC: &str = "
 apiVersion: acn.azure.com/v1alpha
 kind: NodeNetworkConfig
