@@ -80,6 +80,11 @@ impl Ledger {
         self.pages.get(&id)
     }
 
+    /// The pages that were ever known.
+    pub fn ids(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.pages.keys().copied()
+    }
+
     /// Who has the unit.
     pub fn claim(&self, unit: Unit) -> Option<&Claim> {
         self.pages.get(&PageId::of(unit))?.claims.get(&unit.index)

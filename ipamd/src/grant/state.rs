@@ -145,6 +145,16 @@ impl State {
         self.dirty.insert(name.to_owned());
     }
 
+    /// All pages there are: another controller may have written some.
+    pub fn set_ledger(&mut self, pages: BTreeMap<PageId, Page>) {
+        let lost = self.ledger.ids().filter(|id| !pages.contains_key(id)).map(|id| (id, Page::default()));
+        for (id, page) in lost.collect::<Vec<_>>().into_iter().chain(pages) {
+            if self.ledger.page(id).and_then(|known| known.version.as_ref()) != page.version.as_ref() {
+                self.set_page(id, page);
+            }
+        }
+    }
+
     /// A page as it was read. What was known of its units' return is no longer sure.
     pub fn set_page(&mut self, id: PageId, page: Page) {
         let units = Unit { subnet: id.subnet, index: 0 }..=Unit { subnet: id.subnet, index: u32::MAX };
@@ -155,6 +165,7 @@ impl State {
         }
         self.dirty.extend(page.claims.values().map(|claim| claim.owner.node.clone()));
         self.dirty.extend(self.dependents.remove(&id).unwrap_or_default());
+        self.wake_short();
         self.ledger.replace(id, page);
     }
 
@@ -168,12 +179,16 @@ impl State {
         let before = self.fenced.len();
         self.fenced.retain(|unit, _| PageId::of(*unit) != id || is_returning(unit.index));
         if self.fenced.len() < before {
-            // What is free again may be what others wait for.
-            let is_short = |object: &Observed| object.granted.container.as_ref().is_some_and(|it| it.is_short);
-            let short = self.objects.iter().filter(|(_, object)| is_short(object));
-            self.dirty.extend(short.map(|(name, _)| name.clone()));
+            self.wake_short();
         }
         self.ledger.replace(id, page);
+    }
+
+    /// Something may be free that others wait for.
+    fn wake_short(&mut self) {
+        let is_short = |object: &Observed| object.granted.container.as_ref().is_some_and(|it| it.is_short);
+        let short = self.objects.iter().filter(|(_, object)| is_short(object));
+        self.dirty.extend(short.map(|(name, _)| name.clone()));
     }
 
     /// A status was written, and the object is this now.

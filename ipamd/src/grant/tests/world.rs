@@ -109,6 +109,15 @@ impl World {
         }
     }
 
+    /// The node forgets what was taken.
+    pub(super) fn forget(&mut self, name: &str) {
+        let Some(mut object) = self.objects.get(name).cloned() else { return };
+        let names: BTreeSet<String> =
+            object.granted.container.iter().flat_map(|container| container.assigned.values().cloned()).collect();
+        object.not_in_use.retain(|given| names.contains(given));
+        self.put(name, object);
+    }
+
     /// The node gives some of what it has back, and forgets what was taken.
     pub(super) fn give_back(&mut self, name: &str, count: usize) {
         let Some(mut object) = self.objects.get(name).cloned() else { return };
@@ -199,9 +208,7 @@ impl Controller {
         for (name, object) in &world.objects {
             state.set_object(name, object.clone());
         }
-        for (id, page) in &world.pages {
-            state.set_page(*id, page.clone());
-        }
+        state.set_ledger(world.pages.clone());
         Self { state, todo: VecDeque::new(), lost: BTreeSet::new(), heard: world.log.len() }
     }
 
@@ -275,8 +282,10 @@ impl Controller {
         }
     }
 
-    /// Works alone until nothing is left to do, units that rest included.
+    /// Looks at the ledger again, as is done from time to time, and works alone until nothing is left to do, units that
+    /// rest included.
     pub(super) fn settle(&mut self, world: &mut World) {
+        self.state.set_ledger(world.pages.clone());
         for _ in 0..100_000 {
             while self.heard < world.log.len() {
                 self.hear(world);
