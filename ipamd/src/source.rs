@@ -53,6 +53,14 @@ pub struct Wish {
     pub not_in_use: Vec<String>,
 }
 
+impl Wish {
+    /// A wish, with the names in order, so that equal ones compare equal.
+    pub fn new(count: u32, mut not_in_use: Vec<String>) -> Self {
+        not_in_use.sort();
+        Self { count, not_in_use }
+    }
+}
+
 /// One way to learn of addresses.
 pub(crate) trait Source: Send + 'static {
     /// What the network says: the first time at once, then whenever it may have changed. An error is not the end.
@@ -124,9 +132,13 @@ pub fn start(
         config::Source::PodCidr(Addresses { file: None, node }) => {
             tokio::spawn(run(pod_cidr::PodCidr::new(feed::node(cluster.clone()), node), reports, needs))
         }
-        config::Source::NodeNetworkConfig { file } => {
-            let feed = feed::File::new(file);
-            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs))
+        config::Source::NodeNetworkConfig { file: Some(file) } => {
+            let source = node_network_config::NodeNetworkConfig::new(feed::File::new(file));
+            tokio::spawn(run(source, reports, needs))
+        }
+        config::Source::NodeNetworkConfig { file: None } => {
+            let source = node_network_config::NodeNetworkConfig::new(feed::Assigned::new(cluster.clone()));
+            tokio::spawn(run(source, reports, needs))
         }
     }
 }
@@ -160,7 +172,9 @@ fn content(origin: &str) -> impl FnOnce(String) -> SourceError {
     move |says| SourceError::Content { origin: origin.to_owned(), says }
 }
 
-fn checked(origin: &str, inventory: Inventory) -> Report {
+/// An inventory in which nothing is wrong.
+fn checked(origin: &str, mut inventory: Inventory) -> Report {
+    origin.clone_into(&mut inventory.origin);
     inventory.checked().map_err(|source| SourceError::Inventory { origin: origin.to_owned(), source })
 }
 

@@ -8,9 +8,11 @@ pub struct Asked {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
     pub verb: &'static str,
     /// The API group; empty: the core group.
-    pub group: String,
+    pub group: &'static str,
+    /// The version of the group.
+    pub version: &'static str,
     /// The resource, in the plural; with its part where there is one, as in `nodes/status`.
-    pub resource: String,
+    pub resource: &'static str,
     /// The object: `NAME`, `NAMESPACE/NAME`; empty: several.
     pub object: String,
 }
@@ -69,7 +71,10 @@ pub enum ClusterError {
         says: String,
     },
     /// 404 for a whole resource: its definition is missing.
-    #[error("cannot {asked}: the API server has no such resource; is the CustomResourceDefinition of {} applied?", asked.resource)]
+    #[error(
+        "cannot {asked}: the API server does not have {} in version {:?} of {:?}; is its CustomResourceDefinition applied, \
+         and of this version?", asked.resource, asked.version, asked.group
+    )]
     NoSuchResource {
         /// What was asked.
         asked: Asked,

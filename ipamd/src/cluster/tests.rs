@@ -144,7 +144,7 @@ async fn an_error_says_which_verb_which_resource_and_what_to_do() {
     for (trouble, expected) in [
         (Trouble::Forbidden, "resources [\"nodes\"], verbs [\"list\"]"),
         (Trouble::Unauthorized, "cannot list nodes: the API server does not know this daemon's token"),
-        (Trouble::NoSuchResource, "is the CustomResourceDefinition of nodes applied?"),
+        (Trouble::NoSuchResource, "does not have nodes in version \"v1\" of \"\""),
         (Trouble::Internal, "answers 500: etcdserver: request timed out"),
     ] {
         let stage = Stage::new();

@@ -62,22 +62,23 @@ pub struct Target {
 }
 
 impl Target {
-    fn path(&self) -> String {
+    /// The path of the resource, without a slash at the end.
+    pub fn path(&self) -> String {
         let group = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };
         let namespace =
             self.namespace.map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
         format!("{group}/{}/{namespace}{}", self.version, self.resource)
     }
 
-    /// A verb on it.
-    fn asked(&self, verb: &'static str) -> Asked {
-        // A list or watch of one object is one of all, to the server.
-        Asked {
-            verb,
-            group: self.group.to_owned(),
-            resource: self.resource.to_owned(),
-            object: String::new(),
-        }
+    /// A verb on it; a list or watch of one object is one of all, to the server.
+    pub fn asked(&self, verb: &'static str) -> Asked {
+        let name = self.name.as_deref().filter(|_| !matches!(verb, "list" | "watch"));
+        let object = match (self.namespace, name) {
+            (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
+            (_, name) => name.unwrap_or_default().to_owned(),
+        };
+        let Self { group, version, resource, .. } = *self;
+        Asked { verb, group, version, resource, object }
     }
 
     fn selector(&self) -> Option<String> {

@@ -21,10 +21,10 @@ pub enum Source {
     Imds(Poll),
     /// `podCIDR`: the node's pod ranges.
     PodCidr(Addresses),
-    /// `nodeNetworkConfig`: the node's `NodeNetworkConfig`, from a file.
+    /// `nodeNetworkConfig`: the node's `NodeNetworkConfig`.
     NodeNetworkConfig {
-        /// `file`: the object, as `kubectl get -o yaml` or `-o json` prints it.
-        file: PathBuf,
+        /// `file`: the object, as `kubectl get -o yaml` or `-o json` prints it; none: at the API server.
+        file: Option<PathBuf>,
     },
 }
 
@@ -65,7 +65,7 @@ impl Source {
 
     /// Whether it asks the Kubernetes API server.
     pub fn asks_cluster(&self) -> bool {
-        matches!(self, Self::PodCidr(Addresses { file: None, .. }))
+        matches!(self, Self::PodCidr(Addresses { file: None, .. }) | Self::NodeNetworkConfig { file: None })
     }
 
     pub(super) fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -88,7 +88,8 @@ impl Source {
                 Some(Self::PodCidr(Addresses { file, node }))
             }
             Ok("nodeNetworkConfig") => {
-                required_file(&mut fields, problems).map(|file| Self::NodeNetworkConfig { file })
+                let file = fields.take("file", fields::absolute_path, problems);
+                Some(Self::NodeNetworkConfig { file })
             }
             unknown => {
                 let known = "static, wireserver, imds, podCIDR, nodeNetworkConfig";
@@ -105,16 +106,6 @@ impl Source {
         fields.finish(problems);
         source
     }
-}
-
-fn required_file(fields: &mut Fields, problems: &mut Vec<Problem>) -> Option<PathBuf> {
-    let before = problems.len();
-    let file = fields.take("file", fields::absolute_path, problems);
-    if file.is_none() && problems.len() == before {
-        let (line, field) = (fields.line, fields.name_of("file"));
-        problems.push(Problem { line, field, says: "is missing".to_owned() });
-    }
-    file
 }
 
 impl Poll {
@@ -225,7 +216,7 @@ fn check(
     fields: &Fields,
     problems: &mut Vec<Problem>,
 ) -> Inventory {
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory { origin: "the configuration's source".to_owned(), ..Inventory::default() };
     let mut places = Vec::new();
     for family in families {
         let Some(subnet) = family.subnet else { continue };

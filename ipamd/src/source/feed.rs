@@ -16,11 +16,13 @@ use serde_json::Value;
 
 use super::{SourceError, Wish};
 
+mod assigned;
 mod file;
 mod object;
 
+pub(super) use assigned::Assigned;
 pub(super) use file::File;
-pub(super) use object::node;
+pub(super) use object::{Object, node};
 
 /// Where a document comes from and wishes go to.
 pub(super) trait Feed: Send + 'static {

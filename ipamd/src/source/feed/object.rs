@@ -18,18 +18,23 @@ pub(in crate::source) struct Object {
     last: Option<DynamicObject>,
 }
 
+impl Object {
+    pub(super) fn new(cluster: Cluster, name: String, target: Target) -> Self {
+        Self { cluster, name, target, watch: None, last: None }
+    }
+}
+
+/// Where a node's Node object is.
+pub(super) fn target_of_node(name: &str) -> Target {
+    let name = Some(name.to_owned());
+    Target { group: "", version: "v1", resource: "nodes", namespace: None, name, page: 1 }
+}
+
 /// This node's Node object.
 pub(in crate::source) fn node(cluster: Cluster) -> Object {
-    let name = cluster.node().to_owned();
-    let target = Target {
-        group: "",
-        version: "v1",
-        resource: "nodes",
-        namespace: None,
-        name: Some(name.clone()),
-        page: 1,
-    };
-    Object { name: format!("Node {name}"), cluster, target, watch: None, last: None }
+    let name = cluster.node();
+    let (shown, target) = (format!("Node {name}"), target_of_node(name));
+    Object::new(cluster, shown, target)
 }
 
 impl Feed for Object {
