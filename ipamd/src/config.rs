@@ -14,10 +14,12 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod grant;
 mod kubernetes;
 mod source;
 
 pub use fields::Problem;
+pub use grant::GrantConfig;
 pub use kubernetes::Kubernetes;
 pub use source::{Addresses, Poll, Source};
 
@@ -143,13 +145,8 @@ impl Config {
 
     /// Checks a file's text; all that is wrong with it, in its order.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = Node::parse(text).map_err(|error| {
-            let line = error.location().map_or(0, |location| location.line());
-            let says = format!("is neither YAML nor JSON: {}", error.without_snippet());
-            vec![Problem { line, field: String::new(), says }]
-        })?;
         let mut problems = Vec::new();
-        let config = Self::decode(document, &mut problems);
+        let config = Self::decode(document(text)?, &mut problems);
         problems.sort_by_key(|problem| problem.line);
         match config {
             Some(config) if problems.is_empty() => Ok(config),
@@ -169,6 +166,15 @@ impl Config {
         fields.finish(problems);
         Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist })
     }
+}
+
+/// A file's text as a tree.
+fn document(text: &str) -> Result<Node, Vec<Problem>> {
+    Node::parse(text).map_err(|error| {
+        let line = error.location().map_or(0, |location| location.line());
+        let says = format!("is neither YAML nor JSON: {}", error.without_snippet());
+        vec![Problem { line, field: String::new(), says }]
+    })
 }
 
 impl Listen {

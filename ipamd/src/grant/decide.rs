@@ -59,23 +59,23 @@ pub enum Fault {
 }
 
 /// One node, its object and what is known besides.
-pub struct Case<'a> {
+pub(super) struct Case<'a> {
     /// The node.
-    pub owner: &'a Arc<Owner>,
+    pub(super) owner: &'a Arc<Owner>,
     /// The same.
-    pub node: &'a Node,
+    pub(super) node: &'a Node,
     /// Its object.
-    pub object: &'a Observed,
+    pub(super) object: &'a Observed,
     /// The units that the ledger says are the node's.
-    pub held: BTreeSet<Unit>,
+    pub(super) held: BTreeSet<Unit>,
     /// Of a returning unit that is in no status: no status that was begun before its return can still be written.
-    pub is_fenced: &'a dyn Fn(Unit) -> bool,
+    pub(super) is_fenced: &'a dyn Fn(Unit) -> bool,
     /// Whether a unit is in any status.
-    pub is_occupied: &'a dyn Fn(Unit) -> bool,
+    pub(super) is_occupied: &'a dyn Fn(Unit) -> bool,
 }
 
 /// Enters into `book` what changes in the ledger; the status to write after that, if it is another.
-pub fn decide(
+pub(super) fn decide(
     case: &Case<'_>,
     settings: &Settings,
     book: &mut Book<'_>,
@@ -83,14 +83,9 @@ pub fn decide(
 ) -> Result<Option<Granted>, Fault> {
     adopt(case, settings, book)?;
     let before = case.object.granted.container.as_ref();
-    let mut container = before.cloned().unwrap_or_else(|| Container {
-        id: name::of_container(case.owner),
-        version: 0,
-        node_ip: None,
-        is_short: false,
-        primary: BTreeSet::new(),
-        assigned: std::collections::BTreeMap::new(),
-    });
+    let mut container = before
+        .cloned()
+        .unwrap_or_else(|| Container { id: name::of_container(case.owner), ..Container::default() });
     let mut is_fence_due = false;
     for unit in case.held.iter().copied().chain(case.object.granted.units()).collect::<BTreeSet<_>>() {
         is_fence_due |= settle(case, unit, settings, book, &mut container);
@@ -149,7 +144,9 @@ fn settle(
     container: &mut Container,
 ) -> bool {
     let Some(standing) = book.claim(unit).map(|claim| claim.standing) else { return false };
-    let Some(net) = settings.subnet(unit.subnet).and_then(|subnet| subnet.net(unit.index)) else { return false };
+    let Some(net) = settings.subnet(unit.subnet).and_then(|subnet| subnet.net(unit.index)) else {
+        return false;
+    };
     let is_here = container.has(unit);
     let name = container.assigned.get(&unit).cloned().unwrap_or_else(|| name::of_assignment(case.owner, net));
     let is_given_back = settings.mode.is_dynamic()
@@ -197,7 +194,7 @@ fn is_too_much(unit: Unit, settings: &Settings, container: &Container) -> bool {
 }
 
 /// The unit as its network.
-pub fn describe(settings: &Settings, unit: Unit) -> String {
+pub(super) fn describe(settings: &Settings, unit: Unit) -> String {
     let net = settings.subnet(unit.subnet).and_then(|subnet| subnet.net(unit.index));
     net.map_or_else(|| format!("unit {}", unit.index), |net| net.to_string())
 }
@@ -268,7 +265,8 @@ impl Growth<'_> {
         }
         // A node does not ask before it has been told how to.
         let is_first = self.case.object.granted.container.is_none();
-        let requested = if is_first { self.case.object.requested.max(scaler.batch) } else { self.case.object.requested };
+        let requested =
+            if is_first { self.case.object.requested.max(scaler.batch) } else { self.case.object.requested };
         requested.min(scaler.max)
     }
 

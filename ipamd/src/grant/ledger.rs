@@ -185,7 +185,8 @@ impl<'a> Book<'a> {
         let mut next = from;
         std::iter::from_fn(move || {
             loop {
-                let unit = Unit { subnet: place, index: subnet.open_from(next).filter(|index| *index < end)? };
+                let unit =
+                    Unit { subnet: place, index: subnet.open_from(next).filter(|index| *index < end)? };
                 let id = PageId::of(unit);
                 let claims = self.drafts.get(&id).or_else(|| self.ledger.page(id)).map(|page| &page.claims);
                 if claims.is_some_and(|claims| claims.len() >= PAGE as usize) {

@@ -68,7 +68,7 @@ impl Granted {
 }
 
 /// A network container: units of one subnet for each family.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Container {
     /// `id`.
     pub id: String,

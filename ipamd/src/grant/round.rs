@@ -96,7 +96,8 @@ impl State {
     pub fn plan(&mut self, now: Duration) -> Round {
         let names: Vec<String> = self.dirty.iter().take(LARGEST).cloned().collect();
         let mut round = Round::default();
-        let mut planner = Planner { dependents: BTreeMap::new(), notices: BTreeMap::new(), relied: BTreeSet::new() };
+        let mut planner =
+            Planner { dependents: BTreeMap::new(), notices: BTreeMap::new(), relied: BTreeSet::new() };
         let mut allocator = std::mem::take(&mut self.allocator);
         let mut book = Book::new(&self.ledger);
         for name in &names {

@@ -108,16 +108,27 @@ impl State {
         }
     }
 
-    /// All objects there are: what else is known is gone.
-    pub fn retain(&mut self, nodes: &BTreeSet<String>, objects: &BTreeSet<String>) {
-        let gone = |known: Vec<String>, there: &BTreeSet<String>| {
-            known.into_iter().filter(|name| !there.contains(name)).collect::<Vec<_>>()
-        };
-        for name in gone(self.nodes.keys().cloned().collect(), nodes) {
+    /// These are all nodes that there are.
+    pub fn set_nodes(&mut self, nodes: BTreeMap<String, Node>) {
+        let gone: Vec<String> =
+            self.nodes.keys().filter(|name| !nodes.contains_key(*name)).cloned().collect();
+        for name in gone {
             self.set_node(&name, None);
         }
-        for name in gone(self.objects.keys().cloned().collect(), objects) {
+        for (name, node) in nodes {
+            self.set_node(&name, Some(node));
+        }
+    }
+
+    /// These are all objects that there are.
+    pub fn set_objects(&mut self, objects: BTreeMap<String, Observed>) {
+        let gone: Vec<String> =
+            self.objects.keys().filter(|name| !objects.contains_key(*name)).cloned().collect();
+        for name in gone {
             self.replace_object(&name, None);
+        }
+        for (name, object) in objects {
+            self.set_object(&name, object);
         }
     }
 
@@ -173,9 +184,8 @@ impl State {
     pub fn page_written(&mut self, write: PageWrite, version: String) {
         let PageWrite { id, mut page, .. } = write;
         page.version = Some(version);
-        let is_returning = |index| {
-            page.claims.get(&index).is_some_and(|claim| claim.standing == Standing::Returning)
-        };
+        let is_returning =
+            |index| page.claims.get(&index).is_some_and(|claim| claim.standing == Standing::Returning);
         let before = self.fenced.len();
         self.fenced.retain(|unit, _| PageId::of(*unit) != id || is_returning(unit.index));
         if self.fenced.len() < before {
@@ -208,7 +218,8 @@ impl State {
 
     fn fence(&mut self, owner: &Owner, is_out: impl Fn(Unit) -> bool, now: Duration) {
         for unit in self.ledger.units(owner) {
-            let is_returning = self.ledger.claim(unit).is_some_and(|claim| claim.standing == Standing::Returning);
+            let is_returning =
+                self.ledger.claim(unit).is_some_and(|claim| claim.standing == Standing::Returning);
             if is_returning && is_out(unit) {
                 self.fenced.entry(unit).or_insert(now);
             }

@@ -45,8 +45,12 @@ impl Subnet {
     /// address (RFC 1122, section 3.2.1.3), IPv6's subnet-router anycast address (RFC 4291, section 2.6.1).
     pub fn new(name: &str, cidr: IpNet, gateway: Option<IpAddr>, excluded: &[IpNet], unit: u8) -> Self {
         let mut subnet = Self { name: name.into(), cidr, gateway, unit, closed: Vec::new() };
-        let mut closed: Vec<(u32, u32)> =
-            excluded.iter().copied().chain(gateway.map(IpNet::from)).filter_map(|net| subnet.span(net)).collect();
+        let mut closed: Vec<(u32, u32)> = excluded
+            .iter()
+            .copied()
+            .chain(gateway.map(IpNet::from))
+            .filter_map(|net| subnet.span(net))
+            .collect();
         if unit == cidr.max_prefix_len() && unit > cidr.prefix_len() {
             closed.push((0, 0));
             let is_broadcast = cidr.addr().is_ipv4() && cidr.prefix_len() < 31;
@@ -93,7 +97,9 @@ impl Subnet {
     pub fn net(&self, index: u32) -> Option<IpNet> {
         let offset = u128::from(index).checked_shl(u32::from(self.host_bits()))?;
         let address = match self.cidr.network() {
-            IpAddr::V4(base) => IpAddr::V4((u32::from(base).checked_add(u32::try_from(offset).ok()?)?).into()),
+            IpAddr::V4(base) => {
+                IpAddr::V4((u32::from(base).checked_add(u32::try_from(offset).ok()?)?).into())
+            }
             IpAddr::V6(base) => IpAddr::V6(u128::from(base).checked_add(offset)?.into()),
         };
         IpNet::new(address, self.unit).ok().filter(|_| index < self.units())
@@ -101,7 +107,8 @@ impl Subnet {
 
     /// The unit that `net` is; none where it is no unit of this subnet.
     pub fn index(&self, net: IpNet) -> Option<u32> {
-        let is_unit = net.prefix_len() == self.unit && net.addr() == net.network() && self.cidr.contains(&net);
+        let is_unit =
+            net.prefix_len() == self.unit && net.addr() == net.network() && self.cidr.contains(&net);
         self.offset(net.addr()).filter(|_| is_unit)
     }
 

@@ -129,7 +129,10 @@ mod tests {
             ("10.241.1.0/28 u n assigned", "10.241.1.0/28 is no unit of subnet pods"),
             ("10.242.1.0/32 u n assigned", "no unit"),
             ("10.241.0.5/32 u n assigned", "another page"),
-            ("10.241.1.5/32 u n assigned\n10.241.1.5/32 v m assigned", "line 2: 10.241.1.5/32 is there twice"),
+            (
+                "10.241.1.5/32 u n assigned\n10.241.1.5/32 v m assigned",
+                "line 2: 10.241.1.5/32 is there twice",
+            ),
         ] {
             let error = parse(text, PAGE_1, &subnet(), Arc::new).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

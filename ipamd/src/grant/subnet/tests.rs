@@ -4,7 +4,13 @@ use super::*;
 
 fn subnet(cidr: &str, gateway: Option<&str>, excluded: &[&str], unit: u8) -> Subnet {
     let excluded: Vec<IpNet> = excluded.iter().map(|net| net.parse().unwrap()).collect();
-    Subnet::new("pods", cidr.parse().unwrap(), gateway.map(|gateway| gateway.parse().unwrap()), &excluded, unit)
+    Subnet::new(
+        "pods",
+        cidr.parse().unwrap(),
+        gateway.map(|gateway| gateway.parse().unwrap()),
+        &excluded,
+        unit,
+    )
 }
 
 fn open(subnet: &Subnet) -> Vec<String> {

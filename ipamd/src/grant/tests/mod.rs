@@ -1,5 +1,4 @@
 mod decisions;
-mod interleavings;
 mod model;
 mod scale;
 mod world;

@@ -112,8 +112,12 @@ impl World {
     /// The node forgets what was taken.
     pub(super) fn forget(&mut self, name: &str) {
         let Some(mut object) = self.objects.get(name).cloned() else { return };
-        let names: BTreeSet<String> =
-            object.granted.container.iter().flat_map(|container| container.assigned.values().cloned()).collect();
+        let names: BTreeSet<String> = object
+            .granted
+            .container
+            .iter()
+            .flat_map(|container| container.assigned.values().cloned())
+            .collect();
         object.not_in_use.retain(|given| names.contains(given));
         self.put(name, object);
     }
@@ -142,7 +146,11 @@ impl World {
         let has: BTreeSet<Unit> = object.granted.units().collect();
         for unit in has.difference(&had) {
             for (other, theirs) in self.objects.iter().filter(|(name, _)| **name != write.node) {
-                assert!(!theirs.granted.units().any(|it| it == *unit), "{unit:?} for {} is {other}'s", write.node);
+                assert!(
+                    !theirs.granted.units().any(|it| it == *unit),
+                    "{unit:?} for {} is {other}'s",
+                    write.node
+                );
             }
             if let Some((last, until)) = self.left.get(unit).filter(|(last, _)| *last != owner) {
                 assert!(*until + REST <= self.now, "{unit:?} of {last} has not rested");
@@ -173,9 +181,15 @@ impl World {
             granted.extend(object.granted.units().map(|unit| (unit, object.owner.as_deref().unwrap())));
         }
         granted.sort_unstable();
-        let claimed: Vec<(Unit, &str)> = self.pages.iter().flat_map(|(id, page)| page.claims.iter().map(|(index, claim)| {
-            (Unit { subnet: id.subnet, index: *index }, claim.owner.uid.as_str())
-        })).collect();
+        let claimed: Vec<(Unit, &str)> = self
+            .pages
+            .iter()
+            .flat_map(|(id, page)| {
+                page.claims.iter().map(|(index, claim)| {
+                    (Unit { subnet: id.subnet, index: *index }, claim.owner.uid.as_str())
+                })
+            })
+            .collect();
         assert_eq!(granted, claimed);
     }
 }
@@ -202,12 +216,8 @@ impl Controller {
     /// Begins by reading everything.
     pub(super) fn new(world: &World, settings: Settings) -> Self {
         let mut state = State::new(settings);
-        for (name, node) in &world.nodes {
-            state.set_node(name, Some(node.clone()));
-        }
-        for (name, object) in &world.objects {
-            state.set_object(name, object.clone());
-        }
+        state.set_nodes(world.nodes.clone());
+        state.set_objects(world.objects.clone());
         state.set_ledger(world.pages.clone());
         Self { state, todo: VecDeque::new(), lost: BTreeSet::new(), heard: world.log.len() }
     }
@@ -256,10 +266,14 @@ impl Controller {
                     None => self.read(world, &write.node),
                 }
             }
-            Op::Check(check) if check.needs.is_disjoint(&self.lost) => match world.objects.get(&check.owner.node) {
-                Some(object) if object.owner.as_ref() == Some(&check.owner.uid) => self.read(world, &check.owner.node),
-                _ => self.state.gone(&check.owner, world.now),
-            },
+            Op::Check(check) if check.needs.is_disjoint(&self.lost) => {
+                match world.objects.get(&check.owner.node) {
+                    Some(object) if object.owner.as_ref() == Some(&check.owner.uid) => {
+                        self.read(world, &check.owner.node)
+                    }
+                    _ => self.state.gone(&check.owner, world.now),
+                }
+            }
             Op::Status(StatusWrite { node, .. }) => self.state.again(&node),
             Op::Check(check) => self.state.again(&check.owner.node),
         }
