@@ -218,13 +218,11 @@ fn unit(cidr: IpNet, block: Option<u32>, mode: Mode) -> Result<u8, String> {
     let block = block.map_or(Some(usual), |block| u8::try_from(block).ok());
     let most = cidr.max_prefix_len();
     let least = cidr.prefix_len().max(if most == 32 { LARGEST_BLOCK } else { 0 });
-    match block.filter(|block| (least..=most).contains(block)) {
-        Some(block) => Ok(block),
-        None => {
-            let block = block.map_or("the block".to_owned(), |block| format!("a /{block}"));
-            Err(format!("{block} does not fit into {cidr}: blocks of /{least} to /{most} do"))
-        }
-    }
+    let fitting = block.filter(|block| (least..=most).contains(block));
+    fitting.ok_or_else(|| {
+        let block = block.map_or("the block".to_owned(), |block| format!("a /{block}"));
+        format!("{block} does not fit into {cidr}: blocks of /{least} to /{most} do")
+    })
 }
 
 /// A DNS label, as part of objects' names.

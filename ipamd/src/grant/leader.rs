@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podnet_daemon_kit::Chain;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
+
+mod carry;
 
 use super::figures::Figures;
 use super::ledger::PageId;
 use super::object::{self, Found, FoundNode, NAMESPACE};
 use super::requests::{LISTED, LedgerError, Requests};
-use super::round::{PageWrite, Round};
+use super::round::Round;
 use super::settings::Settings;
 use super::state::State;
 use crate::cluster::{Change, Cluster, ClusterError, Pace, Target, Watch};
@@ -25,9 +25,6 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Between two looks at the whole ledger.
 const LOOK: Duration = Duration::from_mins(5);
 
-/// Requests at a time.
-const AT_ONCE: usize = 16;
-
 /// One time of leading.
 #[derive(Debug)]
 pub struct Leader {
@@ -36,6 +33,8 @@ pub struct Leader {
     state: State,
     nodes: Watch<FoundNode>,
     objects: Watch<Found>,
+    /// Pages whose last write had no answer, or the wrong one: they are read before anything else is done.
+    unread: BTreeSet<PageId>,
     begin: Instant,
     pace: Pace,
 }
@@ -58,6 +57,7 @@ impl Leader {
             state: State::new(settings.clone()),
             nodes: Watch::start(cluster.clone(), nodes),
             objects: Watch::start(cluster.clone(), objects),
+            unread: BTreeSet::new(),
             begin: Instant::now(),
             pace: Pace::default(),
         }
@@ -79,12 +79,15 @@ impl Leader {
         let mut looked = Instant::now();
         loop {
             self.gather(looked + LOOK).await;
-            if looked.elapsed() >= LOOK {
-                self.state.set_ledger(self.requests.ledger().await?);
-                looked = Instant::now();
+            let look = looked.elapsed() >= LOOK;
+            if self.read_ledger(look).await? {
+                looked = if look { Instant::now() } else { looked };
+            } else {
+                sleep(self.pace.failed()).await;
+                continue;
             }
             let round = self.state.plan(self.begin.elapsed());
-            self.notice(&round);
+            notice(&round);
             if !round.is_empty() {
                 let went_well = self.carry_out(round).await?;
                 self.figures.rounds.inc();
@@ -102,7 +105,7 @@ impl Leader {
     async fn gather(&mut self, look: Instant) {
         let mut due: Option<Instant> = None;
         loop {
-            if self.state.is_due(self.begin.elapsed()) {
+            if !self.unread.is_empty() || self.state.is_due(self.begin.elapsed()) {
                 due.get_or_insert_with(|| Instant::now() + GATHER);
             }
             let rested = self.state.next_rest().map(|at| self.begin + at);
@@ -157,134 +160,44 @@ impl Leader {
         false
     }
 
-    fn notice(&self, round: &Round) {
-        for (name, notice) in &round.notices {
-            let object = format!("nodenetworkconfigs {NAMESPACE}/{name}");
-            match notice {
-                Some(notice) => tracing::warn!(object, "{notice}"),
-                None => tracing::info!(object, "nothing is wrong with it any more"),
-            }
-        }
-    }
-
-    /// Makes a round's requests; whether every one was answered as it should be.
-    async fn carry_out(&mut self, round: Round) -> Result<bool, LedgerError> {
-        let Round { creates, pages, statuses, checks, notices: _ } = round;
-        let mut went_well = true;
-
-        let requests = self.requests.clone();
-        let created = each(creates, move |owner| {
-            let requests = requests.clone();
-            async move {
-                let created = match requests.create(&owner).await {
-                    Ok(None) => requests.object(&owner.node).await,
-                    created => created,
-                };
-                (owner.node, created)
-            }
-        });
-        for (name, created) in created.await {
-            went_well &= self.read(&name, created);
-        }
-
-        let lost = self.write_pages(pages).await?;
-        let (statuses, late): (Vec<_>, Vec<_>) =
-            statuses.into_iter().partition(|write| write.needs.is_disjoint(&lost));
-        late.iter().for_each(|write| self.state.again(&write.node));
-        let requests = self.requests.clone();
-        let written = each(statuses, move |write| {
-            let requests = requests.clone();
-            async move {
-                let written = requests.write_status(&write).await;
-                // Whatever became of the write, it is read what is there now.
-                let seen = match written {
-                    Ok(Some(object)) => return (write, Ok(object)),
-                    Ok(None) => requests.object(&write.node).await,
-                    Err(error) => Err(error),
-                };
-                (write, Err(seen))
-            }
-        });
-        for (write, written) in written.await {
-            match written {
-                Ok(object) => {
-                    self.figures.statuses.inc();
-                    self.state.status_written(&write, object, self.begin.elapsed());
+    /// Reads the pages that must be read, or all; false: it has to be tried again.
+    async fn read_ledger(&mut self, all: bool) -> Result<bool, LedgerError> {
+        if all {
+            return Ok(match unless_away(self.requests.ledger().await)? {
+                Some(pages) => {
+                    self.state.set_ledger(pages);
+                    true
                 }
-                Err(seen) => {
-                    self.figures.conflicts.inc();
-                    went_well &= self.read(&write.node, seen);
-                }
-            }
+                None => false,
+            });
         }
-
-        for check in checks {
-            let name = &check.owner.node;
-            if !check.needs.is_disjoint(&lost) {
-                self.state.again(name);
-                continue;
-            }
-            match self.requests.object(name).await {
-                Ok(Some(object)) if object.owner.as_ref() == Some(&check.owner.uid) => {
-                    self.read(name, Ok(Some(object)));
-                }
-                Ok(_) => self.state.gone(&check.owner, self.begin.elapsed()),
-                Err(error) => went_well &= self.read(name, Err(error)),
-            }
+        while let Some(id) = self.unread.first().copied() {
+            let Some(page) = unless_away(self.requests.page(id).await)? else { return Ok(false) };
+            self.state.set_page(id, page);
+            self.unread.remove(&id);
         }
-        Ok(went_well)
-    }
-
-    /// The pages that were not as they were known.
-    async fn write_pages(&mut self, pages: Vec<PageWrite>) -> Result<BTreeSet<PageId>, LedgerError> {
-        let mut lost = BTreeSet::new();
-        for write in pages {
-            match self.requests.write_page(&write).await? {
-                Some(version) if write.is_changed => self.state.page_written(write, version),
-                Some(_) => {}
-                None => {
-                    self.figures.conflicts.inc();
-                    lost.insert(write.id);
-                    let page = self.requests.page(write.id).await?;
-                    self.state.set_page(write.id, page);
-                }
-            }
-        }
-        Ok(lost)
-    }
-
-    /// Takes in what was read of an object, which is looked at again; false: nothing was.
-    fn read(&mut self, name: &str, seen: Result<Option<super::observed::Observed>, ClusterError>) -> bool {
-        self.state.again(name);
-        match seen {
-            Ok(Some(object)) => self.state.set_object(name, object),
-            // That it is gone, the watch tells.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "it is tried again");
-                return false;
-            }
-        }
-        true
+        Ok(true)
     }
 }
 
-/// Does something with each item, some at a time.
-async fn each<T, R, F>(items: Vec<T>, act: impl Fn(T) -> F) -> Vec<R>
-where
-    R: Send + 'static,
-    F: Future<Output = R> + Send + 'static,
-{
-    let mut running = JoinSet::new();
-    let mut done = Vec::new();
-    for item in items {
-        if running.len() >= AT_ONCE {
-            done.extend(running.join_next().await.and_then(Result::ok));
+fn notice(round: &Round) {
+    for (name, notice) in &round.notices {
+        let object = format!("nodenetworkconfigs {NAMESPACE}/{name}");
+        if let Some(notice) = notice {
+            tracing::warn!(object, "{notice}");
+        } else {
+            tracing::info!(object, "nothing is wrong with it any more");
         }
-        running.spawn(act(item));
     }
-    while let Some(next) = running.join_next().await {
-        done.extend(next.ok());
+}
+
+/// What was read; none, and a line in the log, where the API server did not answer well.
+fn unless_away<T>(read: Result<T, LedgerError>) -> Result<Option<T>, LedgerError> {
+    match read {
+        Err(LedgerError::Cluster(error)) => {
+            tracing::warn!(error = %Chain(&error), "the ledger is read again");
+            Ok(None)
+        }
+        read => read.map(Some),
     }
-    done
 }

@@ -76,7 +76,7 @@ pub struct Container {
     pub version: i64,
     /// `nodeIP`.
     pub node_ip: Option<IpAddr>,
-    /// `status`: NCUpdateSubnetFullError rather than NCUpdateSuccess.
+    /// `status`: `NCUpdateSubnetFullError` rather than `NCUpdateSuccess`.
     pub is_short: bool,
     /// `primaryIP` and `primaryIPV6`.
     pub primary: BTreeSet<Unit>,

@@ -19,7 +19,7 @@ use super::settings::Settings;
 use crate::cluster::{Asked, Cluster, ClusterError};
 use crate::crd::NodeNetworkConfig;
 
-/// A page's ConfigMap is called `podnet-grant-SUBNET-NUMBER` and has this label.
+/// A page's `ConfigMap` is called `podnet-grant-SUBNET-NUMBER` and has this label.
 const MANAGER: (&str, &str) = ("app.kubernetes.io/managed-by", "podnet-ipamd-grant");
 const PREFIX: &str = "podnet-grant-";
 /// The member of its data with the claims.
@@ -69,12 +69,10 @@ impl Requests {
                 .await?;
             for map in list.items {
                 let name = map.metadata.name.clone().unwrap_or_default();
-                match self.page_id(&name) {
-                    Some(id) => drop(pages.insert(id, self.read_page(id, map)?)),
-                    None => tracing::warn!(
-                        object = name,
-                        "a page of the ledger is of no subnet that is configured"
-                    ),
+                if let Some(id) = self.page_id(&name) {
+                    pages.insert(id, self.read_page(id, map)?);
+                } else {
+                    tracing::warn!(object = name, "a page of the ledger is of no subnet that is configured");
                 }
             }
             match list.metadata.continue_.filter(|more| !more.is_empty()) {

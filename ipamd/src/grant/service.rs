@@ -140,9 +140,10 @@ impl Controller {
             () = work => None,
         };
         self.figures.set_leading(false);
-        match lost {
-            Some(error) => self.wait_for(&format!("the lease could not be renewed: {}", Chain(&error))),
-            None => tracing::warn!("another controller leads"),
+        if let Some(error) = lost {
+            self.wait_for(&format!("the lease could not be renewed: {}", Chain(&error)));
+        } else {
+            tracing::warn!("another controller leads");
         }
     }
 

@@ -128,8 +128,8 @@ impl Subnet {
 
     fn offset(&self, address: IpAddr) -> Option<u32> {
         let offset = match (address, self.cidr.network()) {
-            (IpAddr::V4(address), IpAddr::V4(base)) => u128::from(u32::from(address) - u32::from(base)),
-            (IpAddr::V6(address), IpAddr::V6(base)) => u128::from(address) - u128::from(base),
+            (IpAddr::V4(address), IpAddr::V4(base)) => u32::from(address).checked_sub(base.into())?.into(),
+            (IpAddr::V6(address), IpAddr::V6(base)) => u128::from(address).checked_sub(base.into())?,
             _ => return None,
         };
         let index = offset.checked_shr(u32::from(self.host_bits())).unwrap_or(0);

@@ -64,7 +64,7 @@ subnets:
             "line 12: subnets[6].cidr: is missing",
         ]
     );
-    assert_eq!(problems("{}").len(), 2, "mode and subnets");
+    assert_eq!(problems("{}"), ["line 1: mode: is missing: one of vnet, vnetblock, overlay"]);
     assert!(
         problems("mode: vnet\nsubnets: [{name: a, cidr: 10.0.0.0/24, block: 28}]")[0].contains("no blocks")
     );
@@ -72,4 +72,16 @@ subnets:
         problems("mode: overlay\nsubnets: [{name: a, cidr: 10.0.0.0/24, excluded: [10.0.0.9]}]")[0]
             .contains("nothing")
     );
+}
+
+#[test]
+fn the_example_is_good() {
+    let example = include_str!("../../../../conf/ipamd/grant.yaml");
+    let config = GrantConfig::parse(example).unwrap();
+    assert_eq!(config.settings.subnets[0].capacity(), 65_536 - 5 - 255 + 1 - 1);
+    let more: String = example
+        .lines()
+        .map(|line| line.strip_prefix("# - ").map_or(line.to_owned(), |it| format!("- {it}")) + "\n")
+        .collect();
+    assert_eq!(GrantConfig::parse(&more).unwrap().settings.subnets.len(), 2);
 }

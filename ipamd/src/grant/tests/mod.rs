@@ -1,4 +1,3 @@
 mod decisions;
 mod model;
-mod scale;
 mod world;

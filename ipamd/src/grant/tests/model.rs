@@ -90,7 +90,7 @@ fn play(mode: Mode, moves: &[Move]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn no_address_is_two_nodes_and_none_is_lost(moves in moves()) {

@@ -269,7 +269,7 @@ impl Controller {
             Op::Check(check) if check.needs.is_disjoint(&self.lost) => {
                 match world.objects.get(&check.owner.node) {
                     Some(object) if object.owner.as_ref() == Some(&check.owner.uid) => {
-                        self.read(world, &check.owner.node)
+                        self.read(world, &check.owner.node);
                     }
                     _ => self.state.gone(&check.owner, world.now),
                 }
