@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Whatever is waited for has this long, on the busiest machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 pub(super) const OBJECTS: &str = "/apis/acn.azure.com/v1alpha/namespaces/kube-system/nodenetworkconfigs";
 
