@@ -112,6 +112,17 @@ fn place(new: &Path, path: &Path, text: &str) -> io::Result<()> {
     fs::rename(new, path).inspect_err(|_| drop(fs::remove_file(new)))
 }
 
+/// The file that the container runtime reads instead: it takes the first by name, whoever wrote it.
+pub fn overshadowed_by(conflist: &Conflist) -> Option<PathBuf> {
+    let entries = fs::read_dir(conflist.path.parent()?).ok()?;
+    let is_read = |path: &PathBuf| {
+        path.extension().is_some_and(|end| ["conf", "conflist", "json"].iter().any(|read| end == *read))
+    };
+    let before =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_read(path) && *path < conflist.path);
+    before.min()
+}
+
 /// Removes the file, if it is there.
 pub fn remove(conflist: &Conflist) -> Result<(), ConflistError> {
     remove_if_there(&conflist.path).map_err(file("remove", &conflist.path))
@@ -163,6 +174,21 @@ mod tests {
         write(&conflist, &config, &[]).unwrap();
         assert!(fs::read_to_string(&conflist.path).unwrap().contains("podnet-ipamd"));
         assert!(!outside_of(&conflist.path).exists());
+    }
+
+    #[test]
+    fn a_file_that_comes_before_is_the_runtimes() {
+        let folder = tempfile::tempdir().unwrap();
+        let conflist =
+            Conflist { path: folder.path().join("10-podnet.conflist"), template: Template::VnetTransparent };
+        for name in ["10-podnet.conflist", "05-cilium.conf.bak", "99-other.conflist"] {
+            fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        assert_eq!(overshadowed_by(&conflist), None);
+        for name in ["10-azure.conflist", "05-cilium.conf"] {
+            fs::write(folder.path().join(name), "{}").unwrap();
+            assert_eq!(overshadowed_by(&conflist), Some(folder.path().join(name)));
+        }
     }
 
     #[test]

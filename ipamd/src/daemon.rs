@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use podnet_daemon_kit::http::Listener;
 use podnet_daemon_kit::operations::Operations;
 use podnet_daemon_kit::signals::{Signal, Signals};
@@ -33,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
+mod listing;
 mod recovery;
 
 /// Why the daemon does not start, or ends.
@@ -102,7 +102,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
+    tokio::spawn(listing::keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
@@ -141,33 +141,6 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     }
     if let Some(metrics) = listeners.metrics {
         tokio::spawn(serve_metrics(server, metrics, stop.clone()));
-    }
-}
-
-/// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
-/// take the whole node out of service. It follows the node's ranges where it has them in it.
-async fn keep_conflist(
-    mut config: watch::Receiver<Config>,
-    mut readiness: watch::Receiver<Readiness>,
-    mut subnets: watch::Receiver<Vec<IpNet>>,
-    mut stop: Stop,
-) {
-    loop {
-        if *readiness.borrow_and_update() == Readiness::Ready {
-            let config = config.borrow_and_update();
-            if let Some(conflist) = &config.conflist {
-                match conflist::write(conflist, &config, &subnets.borrow_and_update()) {
-                    Ok(()) => {}
-                    Err(error) => tracing::error!(error = %Chain(&error), "the node will not become ready"),
-                }
-            }
-        }
-        tokio::select! {
-            changed = readiness.changed() => if changed.is_err() { return },
-            changed = config.changed() => if changed.is_err() { return },
-            changed = subnets.changed() => if changed.is_err() { return },
-            () = stop.asked() => return,
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use podnet_netns_tests::failure::Outcome;
 use podnet_netns_tests::harness::Case;
 
 mod browser;
+mod kubernetes;
 mod memory;
 mod operator;
 mod peers;
@@ -21,8 +22,15 @@ const LIMIT: Duration = Duration::from_mins(1);
 const STATIC: &str = "source: {kind: static, subnet: 10.224.0.0/16, gateway: 10.224.0.1, nodeIP: 10.224.0.4, ranges: [10.224.1.0/24]}\n";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let suites =
-        [sources::TESTS, peers::TESTS, memory::TESTS, readiness::TESTS, operator::TESTS, browser::TESTS];
+    let suites = [
+        sources::TESTS,
+        kubernetes::TESTS,
+        peers::TESTS,
+        memory::TESTS,
+        readiness::TESTS,
+        operator::TESTS,
+        browser::TESTS,
+    ];
     let tests = suites.into_iter().flatten();
     tests
         .map(|(name, body)| Case { name: format!("ipamd::{name}"), limit: LIMIT, body: Box::new(body) })

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use podnet_cni::{Dns, RequestedIp};
-use podnet_datapath::{Guard, LinkName, MacAddr};
+use podnet_datapath::{Guard, LinkName, MacAddr, OtherGateways};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -64,6 +64,8 @@ pub(crate) struct NetConf {
     pub(crate) is_default_gateway: Option<bool>,
     /// Replace a differing gateway address of the bridge; false.
     pub(crate) force_address: Option<bool>,
+    /// Keep a differing gateway address of the bridge, for the pods that it has; false.
+    pub(crate) keep_subnets: Option<bool>,
     /// Masquerade what pods send out of their subnet; false.
     pub(crate) ip_masq: Option<bool>,
     /// How host ports are made: `nftables`, `iptables`; absent: nftables, or iptables on a kernel without.
@@ -199,14 +201,13 @@ pub(crate) enum Hairpin {
 }
 
 /// The configuration of mode kubenet, checked.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the configuration")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kubenet {
     pub(crate) bridge: LinkName,
     pub(crate) hairpin: Hairpin,
     pub(crate) is_gateway: bool,
     pub(crate) is_default_gateway: bool,
-    pub(crate) force_address: bool,
+    pub(crate) others: OtherGateways,
     pub(crate) pod: PodOptions,
     /// Nobody else has an address in the pods' networks: a matter of where they come from.
     pub(crate) owns_subnets: bool,
@@ -260,10 +261,23 @@ impl NetConf {
             hairpin: self.hairpin()?,
             is_gateway,
             is_default_gateway: self.is_default_gateway.unwrap_or(is_gateway),
-            force_address: self.force_address.unwrap_or(false),
+            others: self.other_gateways()?,
             pod: self.pod_options(args, Guard::default())?,
             owns_subnets: false,
         })
+    }
+
+    fn other_gateways(&self) -> Result<OtherGateways, ConfigError> {
+        match (self.force_address, self.keep_subnets) {
+            (Some(true), Some(true)) => Err(ConfigError::invalid(
+                "keepSubnets",
+                "true",
+                "it cannot be had together with forceAddress",
+            )),
+            (Some(true), _) => Ok(OtherGateways::Replaced),
+            (_, Some(true)) => Ok(OtherGateways::Kept),
+            _ => Ok(OtherGateways::Refused),
+        }
     }
 
     /// # Arguments

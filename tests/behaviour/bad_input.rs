@@ -22,6 +22,7 @@ fn wrong_types() -> Vec<Fault> {
         ("isGateway", json!("true"), 6, "\"true\""),
         ("isDefaultGateway", json!(1), 6, "1"),
         ("forceAddress", json!("no"), 6, "\"no\""),
+        ("keepSubnets", json!(1), 6, "1"),
         ("ipMasq", json!("false"), 6, "\"false\""),
         ("ipam", json!([]), 6, "expected an object"),
         ("ipam", json!("host-local"), 6, "expected an object"),

@@ -26,7 +26,7 @@ use super::{Asked, Cluster, ClusterError};
 /// A watch is asked to end after this, and up to a quarter less by chance, and begins again where it was. In seconds.
 const LIFE: f64 = 290.0;
 
-/// A watch that ends sooner than this counts as failed: the next one waits.
+/// A watch that told nothing and ended sooner than this counts as failed: the next one waits longer.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Changes that may wait for the listener.
@@ -112,7 +112,8 @@ impl<K: Versioned> Watch<K> {
     /// Begins to follow.
     pub fn start(cluster: Cluster, target: Target) -> Self {
         let (sender, news) = mpsc::channel(WAITING);
-        let follower = Follower { cluster, target, news: sender, version: None, is_ill: false };
+        let follower =
+            Follower { cluster, target, news: sender, version: None, is_ill: false, has_heard: false };
         tokio::spawn(follower.run());
         Self { news }
     }
@@ -136,6 +137,8 @@ struct Follower<K> {
     version: Option<String>,
     /// The last that was told is an error.
     is_ill: bool,
+    /// The last watch told something before it ended.
+    has_heard: bool,
 }
 
 /// Nobody listens any more.
@@ -148,17 +151,15 @@ impl<K: Versioned> Follower<K> {
         let follow = async {
             loop {
                 let begin = Instant::now();
-                match self.round().await {
-                    Ok(()) if begin.elapsed() > SOON => {
-                        pace.well();
-                        continue;
-                    }
+                self.has_heard = false;
+                let ended = self.round().await;
+                if self.has_heard || begin.elapsed() > SOON {
+                    pace.well();
+                }
+                match ended {
                     Ok(()) => {}
                     Err(ClusterError::Gone { .. }) => self.version = None,
                     Err(error) => {
-                        if begin.elapsed() > SOON {
-                            pace.well();
-                        }
                         self.is_ill = true;
                         if self.tell(Err(error)).await.is_break() {
                             return;
@@ -225,6 +226,7 @@ impl<K: Versioned> Follower<K> {
             if self.take(event, &asked).await?.is_break() {
                 break;
             }
+            self.has_heard = true;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! twice. What the node asks for is written beside it, as `FILE.request`, or applied to the object.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,6 +35,11 @@ pub(super) trait Feed: Send + 'static {
 
     /// Says what the node asks for.
     fn request(&mut self, wish: &Wish) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// How long whoever is asked wants to be left alone.
+    fn hold(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Reads a part of a document; what is wrong with it is named by its path.

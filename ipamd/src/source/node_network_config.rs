@@ -95,7 +95,7 @@ impl<F: Feed> NodeNetworkConfig<F> {
                 Ok(())
             }
             Err(error) => {
-                self.due = Some(Instant::now() + self.pace.failed());
+                self.due = Some(Instant::now() + self.pace.failed().max(self.feed.hold()));
                 Err(error)
             }
         }

@@ -9,7 +9,7 @@ use podnet_netns_tests::failure::{Context as _, Outcome};
 use podnet_netns_tests::ipamd::Ipamd;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::tools::{self, CnitoolVersion};
-use podnet_netns_tests::{ensure, ensure_eq, wait};
+use podnet_netns_tests::{ensure, ensure_eq, process, wait};
 
 use super::{STATIC, Test, folder};
 
@@ -17,6 +17,7 @@ pub(super) const TESTS: &[Test] = &[
     ("readiness::the_conflist_appears_with_readiness", conflist),
     ("readiness::a_pod_gets_its_network_from_the_written_conflist", pod_by_conflist),
     ("readiness::a_stale_conflist_is_removed_at_the_start", stale),
+    ("readiness::a_conflist_that_cannot_be_written_is_waited_for", unwritable),
     ("readiness::an_exhausted_pool_says_so", exhausted),
 ];
 
@@ -73,6 +74,31 @@ fn stale() -> Outcome {
         Ipamd::start(&folder()?, &with_conflist("source: {kind: podCIDR, file: /run/nowhere/node.yaml}\n"))?;
     ensure!(!Path::new(CONFLIST).exists(), "an old conflist says that the node is ready");
     ensure_eq!(daemon.get("/readyz")?.status, 503, "/readyz says the same");
+    Ok(())
+}
+
+/// A directory that is read-only for a while, and a file of somebody else's that comes first.
+fn unwritable() -> Outcome {
+    let watched = Path::new("/run/net.d");
+    fs::create_dir(watched)?;
+    let mount = |options: &str| process::tool(&["mount", "-t", "tmpfs", "-o", options, "none", "/run/net.d"]);
+    mount("ro")?;
+    let daemon = Ipamd::start(&folder()?, &with_conflist(STATIC))?;
+    daemon.ready()?;
+    let logged = |words: &'static str| {
+        let what = format!("the log says {words:?}");
+        wait::until(Duration::from_secs(30), &what, || Ok(daemon.log()?.contains(words).then_some(())))
+    };
+    logged(
+        "the node will not become ready: cannot write /run/net.d/10-podnet.conflist: Read-only file system",
+    )?;
+    ensure!(daemon.request("a")?.address().is_ok(), "addresses all the same");
+    mount("remount,rw")?;
+    wait::until(Duration::from_secs(30), "the conflist", || Ok(Path::new(CONFLIST).exists().then_some(())))?;
+    fs::write(watched.join("05-other.conflist"), "{}")?;
+    logged(
+        "the container runtime uses /run/net.d/05-other.conflist instead of /run/net.d/10-podnet.conflist",
+    )?;
     Ok(())
 }
 

@@ -57,8 +57,8 @@ pub use mac::MacAddr;
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{
-    Bridge, Families, Forwarding, HostEnd, Masquerade, PodNetwork, Port, Promiscuity, Route, Veth, VlanLink,
-    Vlans,
+    Bridge, Families, Forwarding, HostEnd, Masquerade, OtherGateways, PodNetwork, Port, Promiscuity, Route,
+    Veth, VlanLink, Vlans,
 };
 pub use owner::{Label, Owner, OwnerId};
 pub use probe::{Feature, has_nf_tables, probe};

@@ -194,7 +194,6 @@ pub struct VlanLink {
 }
 
 /// A bridge that many pods share. It is created where it is missing and never reset where it exists.
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bridge {
     /// The bridge's name.
@@ -212,12 +211,25 @@ pub struct Bridge {
     pub gateway_link: Option<VlanLink>,
     /// Whether the bridge, where it is made, tells VLANs apart.
     pub filters_vlans: bool,
-    /// Whether an address in the way of a gateway's is replaced instead of refused.
-    pub force_address: bool,
+    /// What becomes of an address that another configuration gave the bridge.
+    pub others: OtherGateways,
     /// Whether the bridge takes every frame for the node's, too.
     pub promiscuity: Promiscuity,
     /// Whether a gateway's subnet is refused where another link of the node has an address in it.
     pub owns_subnets: bool,
+}
+
+/// What becomes of an address on a bridge that is none of its gateways, and cannot stay beside one of them: of the other
+/// IPv4 subnet, or of an IPv6 subnet that overlaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherGateways {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// It is removed.
+    Replaced,
+    /// It stays, and its pods with it, as long as the subnets do not overlap.
+    Kept,
 }
 
 impl Bridge {

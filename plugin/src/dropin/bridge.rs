@@ -7,8 +7,8 @@ mod conf;
 
 use podnet_cni::{AddResult, Args, Network, Route};
 use podnet_datapath::{
-    self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, Owner, PodNetwork, Port, Promiscuity,
-    Veth, VlanLink, Vlans,
+    self as datapath, Applied, Families, HostEnd, LinkName, MacAddr, OtherGateways, Owner, PodNetwork, Port,
+    Promiscuity, Veth, VlanLink, Vlans,
 };
 
 use super::interface::{Common, Kind, Wish};
@@ -109,7 +109,7 @@ impl Bridge {
             hairpin: if self.hairpin { Hairpin::Veth } else { Hairpin::None },
             is_gateway: self.is_gateway,
             is_default_gateway: self.is_default_gateway,
-            force_address: self.force_address,
+            others: if self.force_address { OtherGateways::Replaced } else { OtherGateways::Refused },
             pod: PodOptions { mtu: self.mtu, mac: self.mac, ..PodOptions::default() },
         }
     }

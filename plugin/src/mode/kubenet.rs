@@ -95,7 +95,7 @@ pub(crate) fn bridge(config: &Kubenet, gateways: Vec<IpNet>) -> Bridge {
         gateways: if config.is_gateway { gateways } else { Vec::new() },
         gateway_link: None,
         filters_vlans: false,
-        force_address: config.force_address,
+        others: config.others,
         promiscuity: match config.hairpin {
             Hairpin::Promiscuous => Promiscuity::Deduplicated,
             Hairpin::None | Hairpin::Veth => Promiscuity::Off,

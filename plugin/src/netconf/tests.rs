@@ -23,7 +23,7 @@ fn the_smallest_configuration_means_kubenet() {
         hairpin: Hairpin::Veth,
         is_gateway: true,
         is_default_gateway: true,
-        force_address: false,
+        others: OtherGateways::Refused,
         pod: PodOptions {
             host_ports: PortMappings { snat: true, ..PortMappings::default() },
             ..PodOptions::default()
@@ -31,6 +31,17 @@ fn the_smallest_configuration_means_kubenet() {
         owns_subnets: false,
     };
     assert_eq!(kubenet, expected);
+}
+
+#[test]
+fn an_earlier_gateway_is_refused_replaced_or_kept() {
+    let others = |config| check(&config).unwrap().others;
+    assert_eq!(others(json!({"mode": "kubenet", "forceAddress": true})), OtherGateways::Replaced);
+    assert_eq!(others(json!({"mode": "kubenet", "keepSubnets": true})), OtherGateways::Kept);
+    assert!(
+        refused(&json!({"mode": "kubenet", "keepSubnets": true, "forceAddress": true}))
+            .contains("keepSubnets")
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! elsewhere. So the object has to name this node as its owner, by the unique ID of the Node object, and what the node asks
 //! for is applied to exactly that object (its own ID goes with it).
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -109,7 +111,7 @@ impl Feed for Assigned {
 
     async fn next(&mut self) -> Result<Value, SourceError> {
         if self.seen.is_some() && self.has_failed {
-            let pause = self.pace.failed().max(self.cluster.traffic().hold());
+            let pause = self.pace.failed().max(self.hold());
             // Another version may come meanwhile.
             tokio::select! {
                 () = sleep(pause) => {}
@@ -131,6 +133,10 @@ impl Feed for Assigned {
         }
         self.uid = judged.as_ref().ok().cloned();
         judged.map(|_| object)
+    }
+
+    fn hold(&self) -> Duration {
+        self.cluster.traffic().hold()
     }
 
     async fn request(&mut self, wish: &Wish) -> Result<(), SourceError> {

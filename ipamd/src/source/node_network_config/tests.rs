@@ -143,6 +143,19 @@ async fn what_is_said_already_is_not_asked_and_what_failed_is_asked_again() {
 }
 
 #[test]
+fn blocks_of_the_virtual_network_are_all_of_them() {
+    let text = r#"{"status": {"networkContainers": [{"id": "nc", "type": "vnetblock", "assignmentMode": "static",
+        "primaryIP": "10.241.4.0/28", "subnetAddressSpace": "10.241.0.0/16", "nodeIP": "10.240.0.4",
+        "ipAssignments": [{"name": "b1", "ip": "10.241.4.32/28"}, {"name": "b2", "ip": "10.241.4.48/28"}]}]}}"#;
+    let inventory = parse(text).unwrap().checked().unwrap();
+    let nets: Vec<String> = inventory.networks[0].blocks.iter().map(|block| block.net.to_string()).collect();
+    assert_eq!(nets, ["10.241.4.0/28", "10.241.4.32/28", "10.241.4.48/28"]);
+    assert_eq!(inventory.scaler, None);
+    let overlapping = parse(&text.replace("4.48/28", "4.32/29")).unwrap().checked().unwrap_err();
+    assert_eq!(overlapping.to_string(), "range 10.241.4.32/29 overlaps range 10.241.4.32/28");
+}
+
+#[test]
 fn what_has_no_addresses_is_refused() {
     for (text, expected) in [
         ("", "no networkContainers"),

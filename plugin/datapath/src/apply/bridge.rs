@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::{ApplyError, Undo, tolerate, uplink, vlan};
 use crate::{
-    Bridge, LinkName, MacAddr, Promiscuity,
+    Bridge, LinkName, MacAddr, OtherGateways, Promiscuity,
     netlink::{Protocol, Socket},
     nft::Duplicates,
     patience::wait_until,
@@ -226,11 +226,13 @@ fn in_the_way<'a>(
     wanted: &'a Bridge,
     gateway: IpNet,
 ) -> impl Iterator<Item = &'a IpNet> {
-    present.iter().filter(move |found| !wanted.gateways.contains(found) && conflict(**found, gateway))
+    present
+        .iter()
+        .filter(move |found| !wanted.gateways.contains(found) && conflict(**found, gateway, wanted.others))
 }
 
 fn refuse_conflict(present: &[IpNet], wanted: &Bridge, gateway: IpNet) -> Result<(), ApplyError> {
-    match in_the_way(present, wanted, gateway).next().filter(|_| !wanted.force_address) {
+    match in_the_way(present, wanted, gateway).next().filter(|_| wanted.others != OtherGateways::Replaced) {
         Some(&found) => {
             Err(ApplyError::BridgeAddress { name: wanted.holder().clone(), found, wanted: gateway })
         }
@@ -239,13 +241,12 @@ fn refuse_conflict(present: &[IpNet], wanted: &Bridge, gateway: IpNet) -> Result
 }
 
 /// Whether a bridge with one address cannot take the other too. As in the reference bridge plugin a bridge has
-/// one IPv4 subnet, and IPv6 subnets side by side as long as they do not overlap.
-fn conflict(found: IpNet, wanted: IpNet) -> bool {
+/// one IPv4 subnet, unless others are kept, and IPv6 subnets side by side as long as they do not overlap.
+fn conflict(found: IpNet, wanted: IpNet, others: OtherGateways) -> bool {
+    let overlap = || found.contains(&wanted.addr()) || wanted.contains(&found.addr());
     match (found, wanted) {
-        (IpNet::V4(_), IpNet::V4(_)) => true,
-        (IpNet::V6(found), IpNet::V6(wanted)) => {
-            found.contains(&wanted.addr()) || wanted.contains(&found.addr())
-        }
+        (IpNet::V4(_), IpNet::V4(_)) => others != OtherGateways::Kept || overlap(),
+        (IpNet::V6(_), IpNet::V6(_)) => overlap(),
         _ => false,
     }
 }
@@ -271,10 +272,20 @@ mod tests {
             ("10.0.0.1/24", "fd00::1/64", false),
         ] {
             assert_eq!(
-                conflict(found.parse().unwrap(), wanted.parse().unwrap()),
+                conflict(found.parse().unwrap(), wanted.parse().unwrap(), OtherGateways::Refused),
                 expected,
                 "{found} {wanted}"
             );
         }
+    }
+
+    #[test]
+    fn kept_subnets_conflict_where_they_overlap() {
+        let conflict = |found: &str, wanted: &str| {
+            conflict(found.parse().unwrap(), wanted.parse().unwrap(), OtherGateways::Kept)
+        };
+        assert!(!conflict("10.244.1.1/24", "10.244.2.1/24"));
+        assert!(conflict("10.244.1.1/24", "10.244.0.1/16"));
+        assert!(conflict("10.244.0.1/16", "10.244.1.1/24"));
     }
 }

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use podnet_datapath::OtherGateways;
+
 use super::*;
 
 fn lease(address: &str, gateway: &str) -> Lease {
@@ -17,7 +19,7 @@ fn config() -> Kubenet {
         hairpin: Hairpin::Veth,
         is_gateway: true,
         is_default_gateway: true,
-        force_address: false,
+        others: OtherGateways::Refused,
         pod: PodOptions::default(),
     }
 }
