@@ -37,6 +37,7 @@ pub mod round;
 pub mod service;
 pub mod settings;
 pub mod state;
+pub mod status;
 pub mod subnet;
 
 #[cfg(test)]

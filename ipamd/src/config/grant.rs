@@ -30,17 +30,12 @@ const METRICS: ([u8; 4], u16) = ([127, 0, 0, 1], 10093);
 impl GrantConfig {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+        super::read(path, Self::parse)
     }
 
     /// Checks a file's text; all that is wrong with it, in its order.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let config = Self::decode(super::document(text)?, &mut problems);
-        problems.sort_by_key(|problem| problem.line);
-        config.filter(|_| problems.is_empty()).ok_or(problems)
+        super::parse(text, Self::decode)
     }
 
     fn decode(document: Node, problems: &mut Vec<Problem>) -> Option<Self> {

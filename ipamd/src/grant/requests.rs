@@ -16,6 +16,7 @@ use super::object::{self, Found, NAMESPACE};
 use super::observed::Observed;
 use super::round::{PageWrite, StatusWrite};
 use super::settings::Settings;
+use super::status;
 use crate::cluster::{Asked, Cluster, ClusterError};
 use crate::crd::NodeNetworkConfig;
 
@@ -154,7 +155,7 @@ impl Requests {
             "kind": "NodeNetworkConfig",
             "metadata": {"name": write.node, "namespace": NAMESPACE, "resourceVersion": write.version},
             "spec": {},
-            "status": object::render(&write.granted, &self.settings),
+            "status": status::render(&write.granted, &self.settings),
         });
         let body = body.to_string().into_bytes();
         let request = Request::new(objects_path()).replace_subresource(

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::grant::settings::Scaler;
-use crate::grant::subnet::Subnet;
+use crate::grant::observed::{Condition, Container, Granted};
+use crate::grant::settings::{Mode, Scaler};
+use crate::grant::status::render;
+use crate::grant::subnet::{Subnet, Unit};
 
 fn settings(mode: Mode) -> Settings {
     let (v4, v6) = if mode == Mode::Vnet { (32, 128) } else { (24, 64) };
