@@ -107,7 +107,7 @@ impl State {
         for (unit, fenced) in &self.fenced {
             let is_over = fenced.saturating_add(self.settings.rest) <= now;
             let is_returning = book.claim(*unit).is_some_and(|claim| claim.standing == Standing::Returning);
-            if is_over && is_returning && !self.is_occupied(*unit) {
+            if is_over && is_returning {
                 book.set(*unit, None);
             }
         }

@@ -176,7 +176,7 @@ impl State {
         }
         self.dirty.extend(page.claims.values().map(|claim| claim.owner.node.clone()));
         self.dirty.extend(self.dependents.remove(&id).unwrap_or_default());
-        self.wake_short();
+        self.wake_waiting();
         self.ledger.replace(id, page);
     }
 
@@ -189,16 +189,17 @@ impl State {
         let before = self.fenced.len();
         self.fenced.retain(|unit, _| PageId::of(*unit) != id || is_returning(unit.index));
         if self.fenced.len() < before {
-            self.wake_short();
+            self.wake_waiting();
         }
         self.ledger.replace(id, page);
     }
 
-    /// Something may be free that others wait for.
-    fn wake_short(&mut self) {
+    /// Something may be free that others wait for, or no longer in anybody's way.
+    fn wake_waiting(&mut self) {
         let is_short = |object: &Observed| object.granted.container.as_ref().is_some_and(|it| it.is_short);
         let short = self.objects.iter().filter(|(_, object)| is_short(object));
         self.dirty.extend(short.map(|(name, _)| name.clone()));
+        self.dirty.extend(self.notices.keys().cloned());
     }
 
     /// A status was written, and the object is this now.

@@ -70,6 +70,28 @@ fn a_node_of_the_same_name_is_another_node() {
 }
 
 #[test]
+fn what_two_have_is_the_others_when_one_is_gone() {
+    let mut world = World::default();
+    world.boot("a");
+    let mut controller = Controller::new(&world, settings(Mode::Vnet));
+    controller.settle(&mut world);
+    world.boot("b");
+    world.copy("a", "b");
+    let before = world.objects.clone();
+    let mut controller = Controller::new(&world, settings(Mode::Vnet));
+    controller.settle(&mut world);
+    assert_eq!(world.objects, before, "neither is changed");
+    assert_eq!(controller.state.notices().len(), 2);
+    world.remove_node("a");
+    world.collect("a");
+    controller.settle(&mut world);
+    assert!(controller.state.notices().is_empty());
+    assert_eq!(world.objects["b"].granted.units().count(), 3);
+    assert!(controller.is_idle(&world));
+    world.assert_in_order();
+}
+
+#[test]
 fn a_full_subnet_is_said_and_made_up_for() {
     let mut world = World::default();
     for name in ["a", "b", "c", "d"] {
