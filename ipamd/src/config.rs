@@ -14,12 +14,14 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod grant;
 mod kubernetes;
 mod node;
 mod routes;
 mod source;
 
 pub use fields::Problem;
+pub use grant::GrantConfig;
 pub use kubernetes::Kubernetes;
 pub use node::{Blocked, NodeRules, Snat};
 pub use routes::Routes;
@@ -168,25 +170,12 @@ const METRICS: ([u8; 4], u16) = ([127, 0, 0, 1], 10092);
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+        read(path, Self::parse)
     }
 
     /// Checks a file's text; all that is wrong with it, in its order.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = Node::parse(text).map_err(|error| {
-            let line = error.location().map_or(0, |location| location.line());
-            let says = format!("is neither YAML nor JSON: {}", error.without_snippet());
-            vec![Problem { line, field: String::new(), says }]
-        })?;
-        let mut problems = Vec::new();
-        let config = Self::decode(document, &mut problems);
-        problems.sort_by_key(|problem| problem.line);
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(problems),
-        }
+        parse(text, Self::decode)
     }
 
     fn decode(document: Node, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -216,6 +205,29 @@ impl Config {
             node_rules,
             ranges,
         })
+    }
+}
+
+/// Reads and checks a file.
+fn read<T>(path: &Path, parse: fn(&str) -> Result<T, Vec<Problem>>) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text).map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+}
+
+/// Checks a file's text; all that is wrong with it, in its order.
+fn parse<T>(text: &str, decode: fn(Node, &mut Vec<Problem>) -> Option<T>) -> Result<T, Vec<Problem>> {
+    let document = Node::parse(text).map_err(|error| {
+        let line = error.location().map_or(0, |location| location.line());
+        let says = format!("is neither YAML nor JSON: {}", error.without_snippet());
+        vec![Problem { line, field: String::new(), says }]
+    })?;
+    let mut problems = Vec::new();
+    let decoded = decode(document, &mut problems);
+    problems.sort_by_key(|problem| problem.line);
+    match decoded {
+        Some(decoded) if problems.is_empty() => Ok(decoded),
+        _ => Err(problems),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod config;
 pub mod conflist;
 pub mod crd;
 pub mod daemon;
+pub mod grant;
 pub mod history;
 pub mod install;
 pub mod intents;

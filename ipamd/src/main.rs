@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump | cleanup | crds | install | uninstall`.
+//! `podnet-ipamd serve | check-config | status | release | dump | cleanup | crds | install | uninstall | grant`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -12,6 +12,7 @@ use podnet_daemon_kit::{Chain, logging};
 use podnet_ipamd::admin::{self, AdminError, Whose};
 use podnet_ipamd::crd;
 use podnet_ipamd::daemon::{self, DaemonError};
+use podnet_ipamd::grant::service::{self, GrantError};
 use podnet_ipamd::install::{self, InstallError, Installation, Removal, Report};
 use tracing::level_filters::LevelFilter;
 
@@ -32,6 +33,12 @@ struct Command {
 enum Verb {
     /// Run the daemon.
     Serve(Configured),
+    /// Run the controller that grants addresses to nodes, for the whole cluster.
+    Grant {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/podnet/grant.yaml")]
+        config: PathBuf,
+    },
     /// Name everything that is wrong with a configuration, with its line.
     CheckConfig(Configured),
     /// Show pool, pods, source and the last events of the running daemon.
@@ -99,6 +106,8 @@ enum Failure {
     Daemon(#[from] DaemonError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Grant(#[from] GrantError),
     #[error("cannot print the definition")]
     Definition(#[from] serde_saphyr::ser::Error),
     #[error(transparent)]
@@ -133,7 +142,8 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<(), Failure> {
     let text = match verb {
-        Verb::Serve(Configured { config }) => return serve(&config),
+        Verb::Serve(Configured { config }) => return Ok(runtime()?.block_on(daemon::serve(&config))?),
+        Verb::Grant { config } => return Ok(runtime()?.block_on(service::serve(&config))?),
         Verb::CheckConfig(Configured { config }) => admin::check_config(&config)?,
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
@@ -154,12 +164,11 @@ fn told(report: &Report) -> String {
     report.said.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
-fn serve(config: &std::path::Path) -> Result<(), Failure> {
+/// What a daemon runs on, its log included.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     logging::to_stderr(LevelFilter::INFO);
     // One thread: the pool has one owner, and whoever asks waits for it anyway.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    Ok(runtime.block_on(daemon::serve(config))?)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)
 }
 
 impl From<WhoseArgs> for Whose {

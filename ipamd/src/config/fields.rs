@@ -109,6 +109,14 @@ impl Fields {
         read_items
     }
 
+    /// Notes that a member is not there, unless something else is wrong with it.
+    pub(super) fn missing(&self, name: &str, problems: &mut Vec<Problem>) {
+        let field = self.name_of(name);
+        if !problems.iter().any(|problem| problem.field == field) {
+            problems.push(Problem { line: self.line, field, says: "is missing".to_owned() });
+        }
+    }
+
     /// Notes the members that nothing took.
     pub(super) fn finish(self, problems: &mut Vec<Problem>) {
         for member in &self.members {

@@ -129,7 +129,12 @@ fn check_config() -> Outcome {
         );
     }
     for example in fs::read_dir(tools::workspace().join("conf/ipamd"))? {
-        let example = example?.path().display().to_string();
+        let example = example?.path();
+        if example.ends_with("grant.yaml") {
+            // The controller's, not the daemon's.
+            continue;
+        }
+        let example = example.display().to_string();
         let said = ipamd(&["check-config", "--config", &example])?.success()?;
         ensure!(said.contains("good"), "{example}: {said}");
     }
