@@ -85,3 +85,4 @@ answers() {
 
 # refused COMMAND ...: no answer at all
 refused() { ! "$@"; }
+pod_has_address() { [ -n "$(pod_address "$1")" ]; }
