@@ -14,9 +14,11 @@ use std::time::Duration;
 
 mod document;
 mod fields;
+mod kubernetes;
 mod source;
 
 pub use fields::Problem;
+pub use kubernetes::Kubernetes;
 pub use source::{Addresses, Poll, Source};
 
 use document::Node;
@@ -31,6 +33,8 @@ pub struct Config {
     pub listen: Listen,
     /// `metrics`: the address of `/metrics`, `/debug` and the status page; none where it is `off`.
     pub metrics: Option<SocketAddr>,
+    /// `kubernetes`: how the API server is reached, for whatever asks it.
+    pub kubernetes: Kubernetes,
     /// `source`: where addresses come from.
     pub source: Source,
     /// `pool`: how they are kept.
@@ -158,11 +162,12 @@ impl Config {
         let state = fields.take("state", fields::absolute_path, problems).unwrap_or_else(|| STATE.into());
         let listen = Listen::decode(&mut fields, &state, problems);
         let metrics = fields.take("metrics", metrics, problems).unwrap_or(Some(METRICS.into()));
+        let kubernetes = Kubernetes::decode(&mut fields, problems);
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
         let conflist = Conflist::decode(&mut fields, problems);
         fields.finish(problems);
-        Some(Self { state, listen, metrics, source: source?, pool, conflist })
+        Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist })
     }
 }
 

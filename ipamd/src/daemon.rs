@@ -23,6 +23,7 @@ use podnet_ipam_store::StoreError;
 use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
+use crate::cluster::{Cluster, Traffic};
 use crate::config::{Config, ConfigError};
 use crate::conflist;
 use crate::intents::{self, Applier};
@@ -72,7 +73,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     }
     let pool_id = intents::announce(&config);
 
-    let (metrics, registry) = Metrics::new();
+    let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
+    let (metrics, registry) = Metrics::new(cluster.traffic());
     let metrics = Arc::new(metrics);
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
@@ -99,10 +101,11 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
 
     actor.source_changed(config.source.kind()).await.ok();
-    let running = source::start(&config.source, reports.clone(), needs_seen.clone());
+    let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
     let mut life = Life {
         path: path.to_owned(),
         config,
+        cluster,
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
@@ -166,6 +169,7 @@ async fn keep_conflist(
 struct Life {
     path: PathBuf,
     config: Config,
+    cluster: Cluster,
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
@@ -212,7 +216,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -221,11 +225,14 @@ impl Life {
         if *pool != before.pool {
             self.actor.configure(*pool).await.ok();
         }
-        if *source != before.source {
+        if *kubernetes != before.kubernetes {
+            self.cluster = Cluster::new(kubernetes.clone(), self.cluster.traffic().clone());
+        }
+        if *source != before.source || (*kubernetes != before.kubernetes && source.asks_cluster()) {
             self.source.running.abort();
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, reports, needs);
+            self.source.running = source::start(source, &self.cluster, reports, needs);
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

@@ -18,6 +18,10 @@ pub struct Inventory {
     pub networks: Vec<Network>,
     /// What the network says of its own growth, where it can grow.
     pub scaler: Option<Scaler>,
+    /// The names of the addresses that the node was giving back when the network heard of it last.
+    pub returned: Vec<String>,
+    /// Who says so, and where in that document the networks are; for messages.
+    pub origin: String,
 }
 
 /// The node as the network sees it. On the wire: `HostPrimaryIPInfo`.

@@ -15,8 +15,10 @@
 pub mod actor;
 pub mod admin;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod conflist;
+pub mod crd;
 pub mod daemon;
 pub mod history;
 pub mod intents;

@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump`.
+//! `podnet-ipamd serve | check-config | status | release | dump | crds`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use podnet_daemon_kit::{Chain, logging};
 use podnet_ipamd::admin::{self, AdminError, Whose};
+use podnet_ipamd::crd;
 use podnet_ipamd::daemon::{self, DaemonError};
 use tracing::level_filters::LevelFilter;
 
@@ -52,6 +53,8 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Print the custom resource definition that the source nodeNetworkConfig needs, as YAML.
+    Crds,
 }
 
 #[derive(Args)]
@@ -89,6 +92,8 @@ enum Failure {
     Daemon(#[from] DaemonError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error("cannot print the definition")]
+    Definition(#[from] serde_saphyr::ser::Error),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
     #[error("cannot write to stdout")]
@@ -124,6 +129,7 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Status { daemon, json } => admin::status(&daemon.socket, json)?,
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
+        Verb::Crds => crd::definition()?,
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
 }

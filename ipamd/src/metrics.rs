@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::actor::Figures;
+use crate::cluster::Traffic;
 
 mod pool;
 
@@ -65,8 +66,8 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// The metrics, and the registry that tells them.
-    pub fn new() -> (Self, Registry) {
+    /// The metrics, and the registry that tells them and `traffic`.
+    pub fn new(traffic: &Traffic) -> (Self, Registry) {
         let figures = Arc::new(Mutex::new(Figures::default()));
         let metrics = Self {
             assignments: Assignments::default(),
@@ -106,6 +107,7 @@ impl Metrics {
         ] {
             own.register(name, help, counter.clone());
         }
+        traffic.register(&mut registry);
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)
     }

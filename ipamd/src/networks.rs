@@ -33,6 +33,12 @@ impl Networks {
         self.names.get(&address).cloned().unwrap_or_else(|| address.to_string())
     }
 
+    /// The address that the source calls so.
+    pub fn address(&self, name: &str) -> Option<IpAddr> {
+        let named = self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address);
+        named.or_else(|| name.parse().ok())
+    }
+
     /// The network that an address is of: that of its container and family, or the first that has room for it.
     pub fn of_address(&self, container: &str, address: IpAddr) -> Option<&Network> {
         let fits = |network: &&Network| network.subnet.contains(&address);

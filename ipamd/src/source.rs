@@ -4,7 +4,7 @@
 //!  static ────────────────────────────┐
 //!  wireserver, imds ──poll──▶ bytes ──┤
 //!  podCIDR,                           ├─parse─▶ Inventory ─checked─▶ the actor
-//!  nodeNetworkConfig ──feed──▶ text ──┘   ◀── Needs: is the pool dry, what is asked for
+//!  nodeNetworkConfig ──feed──▶ JSON ──┘   ◀── Needs: is the pool dry, what is asked for
 //! ```
 //!
 //! A source that fails says so and goes on: the actor keeps the last good inventory. What it said is read whole before
@@ -15,10 +15,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config;
+use crate::cluster::{Cluster, ClusterError};
+use crate::config::{self, Addresses};
 use crate::inventory::{Inventory, InventoryError};
 
 mod feed;
@@ -41,12 +43,22 @@ pub struct Needs {
 }
 
 /// How many addresses the node wants, and which ones it gives back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wish {
-    /// In total (`spec.requestedIPCount`).
+    /// In total.
+    #[serde(rename = "requestedIPCount")]
     pub count: u32,
-    /// The names of those that go back (`spec.ipsNotInUse`).
+    /// The names of those that go back.
+    #[serde(rename = "ipsNotInUse")]
     pub not_in_use: Vec<String>,
+}
+
+impl Wish {
+    /// A wish, with the names in order, so that equal ones compare equal.
+    pub fn new(count: u32, mut not_in_use: Vec<String>) -> Self {
+        not_in_use.sort();
+        Self { count, not_in_use }
+    }
 }
 
 /// One way to learn of addresses.
@@ -64,6 +76,9 @@ pub enum SourceError {
     /// It could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The API server did not say it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A file operation failed.
     #[error("cannot {doing} {}", path.display())]
     File {
@@ -95,9 +110,10 @@ pub enum SourceError {
 /// What a source reports.
 pub type Report = Result<Inventory, SourceError>;
 
-/// Starts the configured source. It ends when nobody listens any more.
+/// Starts the configured source. It ends when nobody listens any more. `cluster` is asked by sources that need it only.
 pub fn start(
     config: &config::Source,
+    cluster: &Cluster,
     reports: mpsc::Sender<Report>,
     needs: watch::Receiver<Needs>,
 ) -> JoinHandle<()> {
@@ -110,13 +126,19 @@ pub fn start(
             let source = poll::Polled::new(poll, &[("Metadata", "true")], imds::parse);
             tokio::spawn(run(source, reports, needs))
         }
-        config::Source::PodCidr(addresses) => {
-            let feed = feed::File::new(addresses.file);
-            tokio::spawn(run(pod_cidr::PodCidr::new(feed, addresses.node), reports, needs))
+        config::Source::PodCidr(Addresses { file: Some(file), node }) => {
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed::File::new(file), node), reports, needs))
         }
-        config::Source::NodeNetworkConfig { file } => {
-            let feed = feed::File::new(file);
-            tokio::spawn(run(node_network_config::NodeNetworkConfig::new(feed), reports, needs))
+        config::Source::PodCidr(Addresses { file: None, node }) => {
+            tokio::spawn(run(pod_cidr::PodCidr::new(feed::node(cluster.clone()), node), reports, needs))
+        }
+        config::Source::NodeNetworkConfig { file: Some(file) } => {
+            let source = node_network_config::NodeNetworkConfig::new(feed::File::new(file));
+            tokio::spawn(run(source, reports, needs))
+        }
+        config::Source::NodeNetworkConfig { file: None } => {
+            let source = node_network_config::NodeNetworkConfig::new(feed::Assigned::new(cluster.clone()));
+            tokio::spawn(run(source, reports, needs))
         }
     }
 }
@@ -150,7 +172,9 @@ fn content(origin: &str) -> impl FnOnce(String) -> SourceError {
     move |says| SourceError::Content { origin: origin.to_owned(), says }
 }
 
-fn checked(origin: &str, inventory: Inventory) -> Report {
+/// An inventory in which nothing is wrong.
+fn checked(origin: &str, mut inventory: Inventory) -> Report {
+    origin.clone_into(&mut inventory.origin);
     inventory.checked().map_err(|source| SourceError::Inventory { origin: origin.to_owned(), source })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podnet_daemon_kit::Chain;
-use podnet_ipam_core::{Batches, Event, Scaling, Settings, SupplyError, Warm};
+use podnet_ipam_core::{Batches, Event, Family, Scaling, Settings, SupplyError, Warm};
 
 use super::Actor;
 use crate::clock;
@@ -99,6 +99,7 @@ impl Actor {
         if self.source.inventory.as_ref() == Some(&inventory) {
             return Ok(());
         }
+        let before = self.complaints();
         let max = if inventory.scaler.is_some() { None } else { self.settings.max };
         let change = self.pool.supply(&offers(&inventory, max), now, events)?;
         self.pool.set_settings(Settings {
@@ -106,12 +107,15 @@ impl Actor {
             scaling: self.scaling(inventory.scaler),
             ..Settings::default()
         });
-        // After a restart without state, the network remembers what was asked of it.
+        self.networks = Arc::new(Networks::of(&inventory));
+        // After a restart without state, the network remembers what was asked of it, and what was on its way back.
         let asked = inventory.scaler.map(|scaler| scaler.requested);
         if let Some(requested) = asked.filter(|_| self.pool.requested() == 0) {
             self.pool.set_requested(requested, events);
+            let returned: Vec<_> =
+                inventory.returned.iter().filter_map(|name| self.networks.address(name)).collect();
+            self.pool.set_returned(returned, now, events);
         }
-        self.networks = Arc::new(Networks::of(&inventory));
         self.source.inventory = Some(inventory);
         if change.added + change.withdrawn + change.programmed > 0 {
             tracing::info!(
@@ -122,18 +126,39 @@ impl Actor {
             );
             self.history.note(format!("{} addresses came, {} went", change.added, change.withdrawn));
         }
-        self.report_orphans();
+        self.report_complaints(&before);
         Ok(())
     }
 
-    /// Addresses that the source does not have any more stay with their pods, which is worth a look.
-    fn report_orphans(&mut self) {
-        for address in self.pool.orphaned() {
-            let holder = self.pool.get(address).and_then(|slot| slot.attachment());
-            let pod = holder.map(|attachment| attachment.identity());
-            let (namespace, pod) = pod.map_or(("", ""), |pod| (pod.namespace, pod.pod));
-            tracing::warn!(%address, namespace, pod, "a pod has an address that the source does not have any more");
-            self.history.note(format!("{address} of {namespace}/{pod} is gone from the source, and kept"));
+    /// What the source says that cannot be done to pods that run, and so is not: worth a look each.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let Some(inventory) = &self.source.inventory else { return Vec::new() };
+        let origin = &inventory.origin;
+        let orphan = |address| {
+            let identity = self.pool.get(address)?.attachment()?.identity();
+            let (namespace, pod) = (identity.namespace, identity.pod);
+            Some(format!(
+                "{origin}: {address} is gone, and {namespace}/{pod} has it: kept until that is released"
+            ))
+        };
+        let mut complaints: Vec<String> = self.pool.orphaned().filter_map(orphan).collect();
+        let in_use: usize =
+            Family::ALL.into_iter().map(|family| self.pool.counts(family).assigned).max().unwrap_or_default();
+        let max =
+            inventory.scaler.map(|scaler| scaler.max).filter(|max| *max > 0 && (*max as usize) < in_use);
+        complaints.extend(max.map(|max| {
+            format!(
+                "{origin}: the most that the node may have is {max}, and {in_use} are in use: all are kept"
+            )
+        }));
+        complaints
+    }
+
+    /// Says those that are new.
+    fn report_complaints(&mut self, before: &[String]) {
+        for complaint in self.complaints().into_iter().filter(|complaint| !before.contains(complaint)) {
+            tracing::warn!("{complaint}");
+            self.history.note(complaint);
         }
     }
 
@@ -163,10 +188,8 @@ impl Actor {
 
     /// What the source is to know now.
     pub(super) fn needs(&self) -> Needs {
-        let wish = self.source.can_grow().then(|| Wish {
-            count: self.pool.requested(),
-            not_in_use: self.pool.pending_release().map(|address| self.networks.name(address)).collect(),
-        });
+        let names = || self.pool.pending_release().map(|address| self.networks.name(address)).collect();
+        let wish = self.source.can_grow().then(|| Wish::new(self.pool.requested(), names()));
         Needs { is_dry: self.is_dry(), wish }
     }
 }

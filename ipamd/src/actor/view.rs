@@ -43,6 +43,9 @@ pub struct SourceStatus {
     pub age_seconds: Option<u64>,
     /// What went wrong since.
     pub error: Option<String>,
+    /// What it says that would harm pods that run, and so is not done.
+    #[serde(default)]
+    pub complaints: Vec<String>,
     /// The subnets.
     pub subnets: Vec<String>,
 }
@@ -116,6 +119,7 @@ impl Actor {
                 kind: self.source.kind.to_owned(),
                 age_seconds: self.source.last_good.map(|at| now.saturating_sub(at).as_secs()),
                 error: self.source.error().map(str::to_owned),
+                complaints: self.complaints(),
                 subnets: self.networks.all.iter().map(|network| network.subnet.to_string()).collect(),
             },
             pool: self.families(),

@@ -25,8 +25,14 @@ fn state(status: &Status) -> String {
     let age = source.age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
     let error =
         source.error.as_ref().map_or(String::new(), |error| format!("source error: {}\n", visible(error)));
+    let complaints: Vec<String> =
+        source.complaints.iter().map(|complaint| format!("source: {}\n", visible(complaint))).collect();
     let subnets = source.subnets.join(", ");
-    format!("{ready}\nsource {} ({subnets}), last good word {age}\n{error}", source.kind)
+    format!(
+        "{ready}\nsource {} ({subnets}), last good word {age}\n{error}{}",
+        source.kind,
+        complaints.concat()
+    )
 }
 
 fn family(family: &FamilyStatus) -> [String; 7] {

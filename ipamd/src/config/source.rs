@@ -19,12 +19,12 @@ pub enum Source {
     Wireserver(Poll),
     /// `imds`: the instance metadata service, in JSON.
     Imds(Poll),
-    /// `podCIDR`: the node's pod ranges, from a file.
+    /// `podCIDR`: the node's pod ranges.
     PodCidr(Addresses),
-    /// `nodeNetworkConfig`: the node's `NodeNetworkConfig`, from a file.
+    /// `nodeNetworkConfig`: the node's `NodeNetworkConfig`.
     NodeNetworkConfig {
-        /// `file`: the object, as `kubectl get -o yaml` or `-o json` prints it.
-        file: PathBuf,
+        /// `file`: the object, as `kubectl get -o yaml` or `-o json` prints it; none: at the API server.
+        file: Option<PathBuf>,
     },
 }
 
@@ -39,12 +39,12 @@ pub struct Poll {
     pub slowest: Duration,
 }
 
-/// A file of pod ranges.
+/// Where the node's pod ranges are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
-    /// `file`: the Node object, or its `spec`, with `podCIDRs` or `podCIDR`.
-    pub file: PathBuf,
-    /// `nodeIP`: the node's own address.
+    /// `file`: the Node object, or its `spec`, with `podCIDRs` or `podCIDR`; none: at the API server.
+    pub file: Option<PathBuf>,
+    /// `nodeIP`: the node's own address; none: as the Node object says.
     pub node: Option<IpAddr>,
 }
 
@@ -63,6 +63,11 @@ impl Source {
         }
     }
 
+    /// Whether it asks the Kubernetes API server.
+    pub fn asks_cluster(&self) -> bool {
+        matches!(self, Self::PodCidr(Addresses { file: None, .. }) | Self::NodeNetworkConfig { file: None })
+    }
+
     pub(super) fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
         let Some(node) = parent.node("source") else {
             let says = "is missing: it says where the node's addresses come from".to_owned();
@@ -78,12 +83,13 @@ impl Source {
             Ok("wireserver") => Some(Self::Wireserver(Poll::decode(&mut fields, WIRESERVER, problems))),
             Ok("imds") => Some(Self::Imds(Poll::decode(&mut fields, IMDS, problems))),
             Ok("podCIDR") => {
-                let file = required_file(&mut fields, problems);
+                let file = fields.take("file", fields::absolute_path, problems);
                 let node = fields.take("nodeIP", fields::address, problems);
-                file.map(|file| Self::PodCidr(Addresses { file, node }))
+                Some(Self::PodCidr(Addresses { file, node }))
             }
             Ok("nodeNetworkConfig") => {
-                required_file(&mut fields, problems).map(|file| Self::NodeNetworkConfig { file })
+                let file = fields.take("file", fields::absolute_path, problems);
+                Some(Self::NodeNetworkConfig { file })
             }
             unknown => {
                 let known = "static, wireserver, imds, podCIDR, nodeNetworkConfig";
@@ -100,16 +106,6 @@ impl Source {
         fields.finish(problems);
         source
     }
-}
-
-fn required_file(fields: &mut Fields, problems: &mut Vec<Problem>) -> Option<PathBuf> {
-    let before = problems.len();
-    let file = fields.take("file", fields::absolute_path, problems);
-    if file.is_none() && problems.len() == before {
-        let (line, field) = (fields.line, fields.name_of("file"));
-        problems.push(Problem { line, field, says: "is missing".to_owned() });
-    }
-    file
 }
 
 impl Poll {
@@ -220,7 +216,7 @@ fn check(
     fields: &Fields,
     problems: &mut Vec<Problem>,
 ) -> Inventory {
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory { origin: "the configuration's source".to_owned(), ..Inventory::default() };
     let mut places = Vec::new();
     for family in families {
         let Some(subnet) = family.subnet else { continue };

@@ -14,7 +14,7 @@ fn with_blocks(blocks: &[&str]) -> Inventory {
         blocks: blocks.iter().map(|block| Block::of(net(block))).collect(),
     };
     let host = Host { address: Some("10.224.0.4".parse().unwrap()), ..Host::default() };
-    Inventory { host, networks: vec![network], scaler: None }
+    Inventory { host, networks: vec![network], ..Inventory::default() }
 }
 
 #[test]

@@ -142,10 +142,10 @@ fn write_source(page: &mut String, status: &Status) -> fmt::Result {
         Some(age) => write!(page, ", last good word {age} s ago</p>")?,
         None => write!(page, ", has not said anything good yet</p>")?,
     }
-    match &source.error {
-        Some(error) => write!(page, "<p class=\"not-ready\">{}</p>", Escaped(error)),
-        None => Ok(()),
+    for trouble in source.error.iter().chain(&source.complaints) {
+        write!(page, "<p class=\"not-ready\">{}</p>", Escaped(trouble))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

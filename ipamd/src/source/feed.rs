@@ -1,16 +1,28 @@
-//! Documents that somebody else keeps up to date.
+//! Documents that somebody else keeps up to date: in a file, or at the API server.
 //!
-//! The one feed there is reads a file: `podCIDR` reads a Node object (or its `spec`) from it, `nodeNetworkConfig` a
-//! `NodeNetworkConfig`, each in YAML or JSON as `kubectl get -o yaml` and `-o json` print it. Whoever writes the file does
-//! so by rename, or is read twice. What the node asks for is written beside it, as `FILE.request`.
+//! ```text
+//!  FILE, read again on each change ──text──▶ ┐
+//!                                            ├─ JSON ─▶ podCIDR, nodeNetworkConfig
+//!  watch of one object ────────────object──▶ ┘
+//! ```
+//!
+//! A file is YAML or JSON as `kubectl get -o yaml` and `-o json` print it. Whoever writes it does so by rename, or is read
+//! twice. What the node asks for is written beside it, as `FILE.request`, or applied to the object.
 
 use std::future::Future;
-use std::io;
-use std::path::{Path, PathBuf};
 
-use podnet_daemon_kit::watch::DirectoryWatch;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::SourceError;
+use super::{SourceError, Wish};
+
+mod assigned;
+mod file;
+mod object;
+
+pub(super) use assigned::Assigned;
+pub(super) use file::File;
+pub(super) use object::{Object, node};
 
 /// Where a document comes from and wishes go to.
 pub(super) trait Feed: Send + 'static {
@@ -18,79 +30,25 @@ pub(super) trait Feed: Send + 'static {
     fn name(&self) -> String;
 
     /// The document: the first time at once, then whenever it changed.
-    fn next(&mut self) -> impl Future<Output = Result<String, SourceError>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Value, SourceError>> + Send;
 
-    /// Says what the node asks for, as the JSON of a merge patch.
-    fn request(&mut self, wish: &str) -> impl Future<Output = Result<(), SourceError>> + Send;
+    /// Says what the node asks for.
+    fn request(&mut self, wish: &Wish) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
 
-/// The largest file that is read.
-const LARGEST: u64 = 1 << 20;
-
-/// A file.
-pub(super) struct File {
-    path: PathBuf,
-    watch: Option<DirectoryWatch>,
-    /// What was said last: its text, or why there was none.
-    last: Option<Result<String, io::ErrorKind>>,
-}
-
-impl File {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, watch: None, last: None }
-    }
-
-    fn error(&self, doing: &'static str) -> impl FnOnce(io::Error) -> SourceError + use<> {
-        let path = self.path.clone();
-        move |source| SourceError::File { doing, path, source }
-    }
-
-    /// Before the file is read for the first time, so that no change is missed.
-    fn watch(&mut self) -> Result<&mut DirectoryWatch, SourceError> {
-        let watch = match self.watch.take() {
-            Some(watch) => watch,
-            None => DirectoryWatch::new(self.path.parent().unwrap_or(Path::new("/")))
-                .map_err(self.error("watch the directory of"))?,
+/// Reads a part of a document; what is wrong with it is named by its path.
+///
+/// # Arguments
+/// `path`: where the part is, as in `spec`; empty: it is the whole.
+pub(super) fn decode<T: DeserializeOwned>(part: &Value, path: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(part).map_err(|error| {
+        let inner = error.path().to_string();
+        let place = match (path, inner.as_str()) {
+            (_, ".") => path.to_owned(),
+            ("", inner) => inner.to_owned(),
+            (path, inner) => format!("{path}.{inner}"),
         };
-        Ok(self.watch.insert(watch))
-    }
-}
-
-impl Feed for File {
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    async fn next(&mut self) -> Result<String, SourceError> {
-        self.watch()?;
-        loop {
-            let text = read(&self.path);
-            let said = text.as_ref().map(String::clone).map_err(io::Error::kind);
-            if self.last.as_ref() != Some(&said) {
-                self.last = Some(said);
-                return text.map_err(self.error("read"));
-            }
-            let failed = self.error("watch the directory of");
-            self.watch()?.changed().await.map_err(failed)?;
-        }
-    }
-
-    async fn request(&mut self, wish: &str) -> Result<(), SourceError> {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".request");
-        let path = PathBuf::from(name);
-        let new = path.with_extension("request.new");
-        let written = std::fs::write(&new, wish).and_then(|()| std::fs::rename(&new, &path));
-        written.map_err(|source| SourceError::File { doing: "write", path, source })
-    }
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {LARGEST} bytes")));
-    }
-    Ok(text)
+        let says = error.into_inner();
+        if place.is_empty() { says.to_string() } else { format!("{place}: {says}") }
+    })
 }

@@ -9,210 +9,97 @@
 //!
 //! A node of both families has `primaryIPV6` and `subnetAddressSpaceV6` in the same container, or a second container.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use ipnet::IpNet;
-use serde::Deserialize;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::Feed;
 use super::{Needs, Report, Source, SourceError, Wish, checked, content};
-use crate::inventory::{Block, Host, Inventory, Network, Scaler, single};
+use crate::cluster::Pace;
+
+mod document;
+
+use document::Document;
 
 /// The source.
 pub(super) struct NodeNetworkConfig<F> {
     feed: F,
-    /// What was asked for last.
+    /// What the document says that is asked for; none: no good document came yet.
     asked: Option<Wish>,
+    /// What is to be asked for.
+    wish: Option<Wish>,
+    /// After a failure, the next attempt to ask.
+    due: Option<Instant>,
+    pace: Pace,
 }
 
 impl<F> NodeNetworkConfig<F> {
     pub(super) fn new(feed: F) -> Self {
-        Self { feed, asked: None }
+        Self { feed, asked: None, wish: None, due: None, pace: Pace::default() }
     }
 }
 
 impl<F: Feed> Source for NodeNetworkConfig<F> {
     async fn next(&mut self, needs: &mut watch::Receiver<Needs>) -> Report {
         loop {
-            let text = tokio::select! {
-                text = self.feed.next() => text?,
-                Ok(()) = needs.changed() => {
-                    let wish = needs.borrow_and_update().wish.clone();
-                    self.ask(wish).await?;
-                    continue;
+            let due = self.due;
+            tokio::select! {
+                document = self.feed.next() => {
+                    let report = self.take(document);
+                    // A document that says something else than what was asked for is older than that, or somebody's mistake.
+                    self.wish.clone_from(&needs.borrow_and_update().wish);
+                    self.due = self.differs().then(Instant::now);
+                    return report;
                 }
-            };
-            let origin = self.feed.name();
-            return checked(&origin, parse(&text).map_err(content(&origin))?);
+                Ok(()) = needs.changed() => {
+                    self.wish.clone_from(&needs.borrow_and_update().wish);
+                    if due.is_none() {
+                        self.ask().await?;
+                    }
+                }
+                () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
+                    self.ask().await?;
+                }
+            }
         }
     }
 }
 
 impl<F: Feed> NodeNetworkConfig<F> {
-    async fn ask(&mut self, wish: Option<Wish>) -> Result<(), SourceError> {
-        if let Some(wish) = &wish
-            && self.asked.as_ref() != Some(wish)
+    fn take(&mut self, document: Result<serde_json::Value, SourceError>) -> Report {
+        self.asked = None;
+        let origin = self.feed.name();
+        let document = Document::read(&document?).map_err(content(&origin))?;
+        let (inventory, places) = document.inventory().map_err(content(&origin))?;
+        if let Some((Some((network, block)), _)) = inventory.faults().first()
+            && let Some(place) = places.get(*network).and_then(|places| places.get(*block))
         {
-            let spec = serde_json::json!({"requestedIPCount": wish.count, "ipsNotInUse": wish.not_in_use});
-            self.feed.request(&serde_json::json!({"spec": spec}).to_string()).await?;
-            self.asked = Some(wish.clone());
+            return checked(&format!("{origin}: {place}"), inventory);
         }
-        Ok(())
+        let inventory = checked(&format!("{origin}: status.networkContainers"), inventory)?;
+        self.asked = Some(document.asked());
+        Ok(inventory)
     }
-}
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    spec: Spec,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Spec {
-    #[serde(rename = "requestedIPCount", default)]
-    requested: u32,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    scaler: Option<ScalerStatus>,
-    #[serde(default)]
-    network_containers: Vec<Container>,
-}
-
-/// What is absent or senseless, the pool puts right as CNS does.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ScalerStatus {
-    batch_size: u32,
-    request_threshold_percent: u32,
-    release_threshold_percent: u32,
-    #[serde(rename = "maxIPCount")]
-    max: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Container {
-    id: String,
-    #[serde(default)]
-    assignment_mode: String,
-    #[serde(rename = "primaryIP", default)]
-    primary: String,
-    #[serde(rename = "primaryIPV6", default)]
-    primary_v6: String,
-    #[serde(default)]
-    ip_assignments: Vec<Assignment>,
-    #[serde(default)]
-    default_gateway: String,
-    #[serde(default)]
-    default_gateway_v6: String,
-    #[serde(default)]
-    subnet_address_space: String,
-    #[serde(default)]
-    subnet_address_space_v6: String,
-    #[serde(rename = "nodeIP", default)]
-    node: String,
-}
-
-#[derive(Deserialize)]
-struct Assignment {
-    #[serde(default)]
-    name: String,
-    ip: String,
-}
-
-/// No node has as many pods as an IPv6 block has addresses; CNS takes as many as these (`IPv6PrefixClamp`).
-const IPV6_BLOCK: u8 = 120;
-
-fn parse(text: &str) -> Result<Inventory, String> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
-    let Status { scaler, network_containers } = document.status;
-    if network_containers.is_empty() {
-        return Err(
-            "its status has no networkContainers: the control plane has not assigned any yet".to_owned()
-        );
+    /// Whether something else is to be asked for than what the document says.
+    fn differs(&self) -> bool {
+        self.asked.as_ref().zip(self.wish.as_ref()).is_some_and(|(asked, wish)| asked != wish)
     }
-    let mut inventory = Inventory::default();
-    let mut is_dynamic = false;
-    for container in network_containers {
-        is_dynamic |= container.assignment_mode != "static";
-        let node = Some(container.node.as_str()).filter(|node| !node.is_empty());
-        if let Some(node) = node {
-            let address = node.parse().ok().ok_or_else(|| format!("nodeIP {node:?} is no address"))?;
-            inventory.host = Host { address: Some(address), ..Host::default() };
-        }
-        inventory.networks.extend(networks(&container)?);
-    }
-    // Static blocks do not grow, whatever the scaler says.
-    inventory.scaler = scaler.filter(|_| is_dynamic).map(|scaler| Scaler {
-        batch: scaler.batch_size,
-        request_percent: scaler.request_threshold_percent,
-        release_percent: scaler.release_threshold_percent,
-        max: scaler.max,
-        requested: document.spec.requested,
-    });
-    Ok(inventory)
-}
 
-/// One network for each family of the container.
-fn networks(container: &Container) -> Result<Vec<Network>, String> {
-    let id: Arc<str> = container.id.as_str().into();
-    let mut blocks: HashMap<bool, Vec<Block>> = HashMap::new();
-    let mut add = |text: &str, name: Option<String>| -> Result<(), String> {
-        let net = block(text).ok_or_else(|| format!("{text:?} is neither an address nor a block"))?;
-        blocks.entry(is_v6(net)).or_default().push(Block { net, name });
-        Ok(())
-    };
-    if container.assignment_mode == "static" {
-        for text in [&container.primary, &container.primary_v6].into_iter().filter(|text| !text.is_empty()) {
-            add(text, None)?;
+    async fn ask(&mut self) -> Result<(), SourceError> {
+        self.due = None;
+        let Some(wish) = self.wish.clone().filter(|_| self.differs()) else { return Ok(()) };
+        match self.feed.request(&wish).await {
+            Ok(()) => {
+                self.pace.well();
+                self.asked = Some(wish);
+                Ok(())
+            }
+            Err(error) => {
+                self.due = Some(Instant::now() + self.pace.failed());
+                Err(error)
+            }
         }
     }
-    for assignment in &container.ip_assignments {
-        add(&assignment.ip, Some(assignment.name.clone()).filter(|name| !name.is_empty()))?;
-    }
-    let mut networks = Vec::new();
-    for (subnet, gateway) in [
-        (&container.subnet_address_space, &container.default_gateway),
-        (&container.subnet_address_space_v6, &container.default_gateway_v6),
-    ] {
-        if subnet.is_empty() {
-            continue;
-        }
-        let subnet: IpNet = subnet.parse().ok().ok_or_else(|| format!("{subnet:?} is no subnet"))?;
-        let gateway = Some(gateway).filter(|gateway| !gateway.is_empty());
-        let gateway =
-            gateway.map(|gateway| gateway.parse().ok().ok_or_else(|| format!("{gateway:?} is no gateway")));
-        let blocks = blocks.remove(&is_v6(subnet)).unwrap_or_default();
-        networks.push(Network { id: Arc::clone(&id), subnet, gateway: gateway.transpose()?, blocks });
-    }
-    match blocks.values().flatten().next() {
-        Some(block) => Err(format!("container {id} has {} but no subnet of its family", block.net)),
-        None => Ok(networks),
-    }
-}
-
-fn block(text: &str) -> Option<IpNet> {
-    let net = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(single))?;
-    match net {
-        IpNet::V6(net) if net.prefix_len() < IPV6_BLOCK => {
-            IpNet::new(IpAddr::V6(net.network()), IPV6_BLOCK).ok()
-        }
-        net => Some(net),
-    }
-}
-
-fn is_v6(net: IpNet) -> bool {
-    matches!(net, IpNet::V6(_))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::watch;
 
-use super::feed::Feed;
+use super::feed::{Feed, decode};
 use super::{Needs, Report, Source, checked, content};
 use crate::inventory::{self, Block, Host, Inventory, Network};
 
@@ -27,23 +28,17 @@ impl<F> PodCidr<F> {
 
 impl<F: Feed> Source for PodCidr<F> {
     async fn next(&mut self, _: &mut watch::Receiver<Needs>) -> Report {
-        let text = self.feed.next().await?;
+        let document = self.feed.next().await?;
         let origin = self.feed.name();
-        let mut inventory = parse(&text).map_err(content(&origin))?;
-        inventory.host = Host { address: self.node, ..Host::default() };
-        checked(&origin, inventory)
+        let mut inventory = parse(&document).map_err(content(&origin))?;
+        if self.node.is_some() {
+            inventory.host = Host { address: self.node, ..Host::default() };
+        }
+        checked(&format!("{origin}: spec.podCIDRs"), inventory)
     }
 }
 
-/// A Node object, or its `spec` alone.
-#[derive(Deserialize)]
-struct Document {
-    spec: Option<Spec>,
-    #[serde(flatten)]
-    bare: Spec,
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Spec {
     #[serde(rename = "podCIDRs", default)]
     ranges: Vec<IpNet>,
@@ -51,15 +46,44 @@ struct Spec {
     range: Option<IpNet>,
 }
 
-fn parse(text: &str) -> Result<Inventory, String> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
-    let spec = document.spec.unwrap_or(document.bare);
+#[derive(Deserialize, Default)]
+struct Status {
+    #[serde(default)]
+    addresses: Vec<NodeAddress>,
+}
+
+#[derive(Deserialize)]
+struct NodeAddress {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+/// Reads a Node object, or its `spec` alone.
+fn parse(document: &Value) -> Result<Inventory, String> {
+    let spec: Option<Spec> = match document.get("spec") {
+        Some(spec) => decode(spec, "spec")?,
+        None => decode(document, "")?,
+    };
+    let spec = spec.unwrap_or_default();
     let ranges = if spec.ranges.is_empty() { spec.range.into_iter().collect() } else { spec.ranges };
     if ranges.is_empty() {
-        return Err("it has neither podCIDRs nor podCIDR: the node has no range yet".to_owned());
+        return Err(
+            "spec has neither podCIDRs nor podCIDR: the node has no range yet; waiting for the controller \
+                    that gives nodes their ranges"
+                .to_owned(),
+        );
     }
-    Ok(Inventory { networks: ranges.into_iter().map(network).collect(), ..Inventory::default() })
+    let status: Option<Status> =
+        document.get("status").map_or(Ok(None), |status| decode(status, "status"))?;
+    let addresses = status.unwrap_or_default().addresses;
+    let internal = addresses.iter().find(|address| address.kind == "InternalIP");
+    let address = internal.and_then(|internal| internal.address.parse().ok());
+    Ok(Inventory {
+        host: Host { address, ..Host::default() },
+        networks: ranges.into_iter().map(network).collect(),
+        ..Inventory::default()
+    })
 }
 
 fn network(range: IpNet) -> Network {

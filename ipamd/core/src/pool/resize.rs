@@ -7,7 +7,7 @@ use super::Pool;
 use crate::event::Event;
 use crate::family::Family;
 use crate::scaling::{Census, Step};
-use crate::slot::Holding;
+use crate::slot::{Holding, Slot};
 
 /// What the source has to be told: the new total and every address in state `PendingRelease`
 /// ([`Pool::pending_release`]).
@@ -25,6 +25,24 @@ impl Pool {
         if self.requested != requested {
             self.requested = requested;
             events.push(Event::Requested(requested));
+        }
+    }
+
+    /// Takes over what the source says is on its way back, as after a restart without state. What is held or not there
+    /// stays as it is.
+    pub fn set_returned(
+        &mut self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        now: Duration,
+        events: &mut Vec<Event>,
+    ) {
+        for address in addresses {
+            let is_free =
+                |slot: &Slot| !matches!(slot.holding, Holding::Assigned(_) | Holding::PendingRelease);
+            if self.table.get(address).is_some_and(is_free) {
+                self.give_back(address, now);
+                events.push(Event::Returned { address, at: now });
+            }
         }
     }
 
@@ -76,7 +94,7 @@ impl Pool {
 
     /// A free address is on its way back to the source from now on.
     pub(super) fn give_back(&mut self, address: IpAddr, at: Duration) {
-        let held = |slot: &crate::slot::Slot| matches!(slot.holding, Holding::Assigned(_));
+        let held = |slot: &Slot| matches!(slot.holding, Holding::Assigned(_));
         if self.table.get(address).is_none_or(held) {
             return;
         }

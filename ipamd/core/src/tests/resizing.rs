@@ -28,6 +28,17 @@ fn an_empty_pool_asks_for_a_batch_and_says_that_it_grows() {
 }
 
 #[test]
+fn what_the_source_remembers_as_going_back_goes_back_but_for_what_is_held() {
+    let mut node = Recorded::new(settings(batches()), &["10.0.0.0/30"]);
+    node.assign("a", secs(1)).unwrap();
+    let named = ["10.0.0.0", "10.0.0.2", "192.0.2.1"].map(ip);
+    node.pool.set_returned(named, secs(2), &mut node.events);
+    assert_eq!(node.pool.pending_release().collect::<Vec<_>>(), [ip("10.0.0.2")]);
+    assert_eq!(node.pool.counts(Family::V4).assigned, 1);
+    node.assert_same(&node.replayed(secs(2)));
+}
+
+#[test]
 fn a_refusal_says_whether_waiting_helps() {
     let mut node = Recorded::new(settings(batches()), &["10.0.0.0/32"]);
     node.pool.set_requested(1, &mut node.events);

@@ -27,6 +27,7 @@ fn status() -> Status {
         source: SourceStatus {
             kind: HOSTILE.to_owned(),
             age_seconds: Some(3),
+            complaints: Vec::new(),
             error: Some(HOSTILE.to_owned()),
             subnets: vec![HOSTILE.to_owned()],
         },

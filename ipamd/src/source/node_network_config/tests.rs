@@ -1,6 +1,17 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+use crate::inventory::Inventory;
+
+fn parse(text: &str) -> Result<Inventory, String> {
+    let value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    Document::read(&value)?.inventory().map(|(inventory, _)| inventory)
+}
 
 const DYNAMIC: &str = "
 apiVersion: acn.azure.com/v1alpha
@@ -54,19 +65,118 @@ fn a_static_block_is_all_of_it_and_does_not_grow() {
     assert_eq!(inventory.scaler, None);
 }
 
+/// Documents, one after the other, and what is asked for.
+#[derive(Default)]
+struct Script {
+    documents: VecDeque<String>,
+    requests: Arc<Mutex<Vec<Wish>>>,
+    /// So many requests fail.
+    failures: usize,
+}
+
+impl Feed for Script {
+    fn name(&self) -> String {
+        "NodeNetworkConfig kube-system/n1".to_owned()
+    }
+
+    async fn next(&mut self) -> Result<Value, SourceError> {
+        match self.documents.pop_front() {
+            Some(text) => Ok(serde_saphyr::from_str(&text).unwrap()),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn request(&mut self, wish: &Wish) -> Result<(), SourceError> {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(content("the server")("no".to_owned()));
+        }
+        self.requests.lock().unwrap().push(wish.clone());
+        Ok(())
+    }
+}
+
+fn wish(count: u32, names: &[&str]) -> Needs {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    Needs { is_dry: false, wish: Some(Wish::new(count, names)) }
+}
+
+#[tokio::test]
+async fn overlapping_blocks_are_named_with_their_place() {
+    let documents = VecDeque::from([DYNAMIC.replace("10.241.0.6", "10.241.0.5")]);
+    let mut source = NodeNetworkConfig::new(Script { documents, ..Script::default() });
+    let (_sender, mut needs) = watch::channel(Needs::default());
+    let error = source.next(&mut needs).await.unwrap_err();
+    assert_eq!(
+        podnet_daemon_kit::Chain(&error).to_string(),
+        "NodeNetworkConfig kube-system/n1: status.networkContainers[0].ipAssignments[1].ip is refused: range \
+         10.241.0.5/32 overlaps range 10.241.0.5/32"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_already_is_not_asked_and_what_failed_is_asked_again() {
+    let script = Script { documents: VecDeque::from([DYNAMIC.to_owned()]), failures: 3, ..Script::default() };
+    let requests = Arc::clone(&script.requests);
+    let mut source = NodeNetworkConfig::new(script);
+    let (sender, mut needs) = watch::channel(Needs::default());
+    sender.send_replace(wish(99, &[]));
+    let running = tokio::spawn(async move {
+        let mut failures = 0;
+        loop {
+            failures += usize::from(source.next(&mut needs).await.is_err());
+            assert!(failures <= 3);
+        }
+    });
+    let asked = || requests.lock().unwrap().clone();
+    while asked().is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!running.is_finished());
+    }
+    sender.send_replace(wish(99, &[]));
+    sender.send_replace(wish(16, &["b", "a"]));
+    while asked().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(asked(), [Wish::new(99, Vec::new()), Wish::new(16, vec!["a".to_owned(), "b".to_owned()])]);
+    running.abort();
+}
+
 #[test]
 fn what_has_no_addresses_is_refused() {
     for (text, expected) in [
         ("", "no networkContainers"),
+        ("apiVersion: acn.azure.com/v2", "apiVersion: \"acn.azure.com/v2\" is not acn.azure.com/v1alpha"),
+        (&DYNAMIC.replace("version: 1", "version: one"), "status.networkContainers[0].version: invalid type"),
+        (
+            &DYNAMIC.replace("dynamic", "magic"),
+            "status.networkContainers[0].assignmentMode: unknown variant `magic`",
+        ),
+        (
+            &DYNAMIC.replace("requestedIPCount: 16", "requestedIPCount: many"),
+            "spec.requestedIPCount: invalid type",
+        ),
         ("spec: {requestedIPCount: 1}", "no networkContainers"),
         ("status: {networkContainers: [{}]}", "id"),
-        (&DYNAMIC.replace("10.241.0.5", "10.241.0"), "\"10.241.0\" is neither an address nor a block"),
-        (&DYNAMIC.replace("10.241.0.0/16", "x"), "\"x\" is no subnet"),
+        (
+            &DYNAMIC.replace("10.241.0.5", "10.241.0"),
+            "status.networkContainers[0].ipAssignments[0].ip: \"10.241.0\" is neither",
+        ),
+        (
+            &DYNAMIC.replace("10.241.0.0/16", "x"),
+            "status.networkContainers[0].subnetAddressSpace: \"x\" is no subnet",
+        ),
         (&DYNAMIC.replace("10.241.0.5", "fd00::5"), "no subnet of its family"),
     ] {
         let says = parse(text).unwrap_err();
         assert!(says.contains(expected), "{says}: {text}");
     }
+    let two_nodes = DYNAMIC.to_owned() + "  - {id: other, nodeIP: 10.240.0.9}\n";
+    let says = parse(&two_nodes).unwrap_err();
+    assert_eq!(
+        says,
+        "status.networkContainers[1].nodeIP: 10.240.0.9 is another node than 10.240.0.4 of status.networkContainers[0]"
+    );
     let twice = parse(&DYNAMIC.replace("10.241.0.6", "10.241.0.5")).unwrap().checked();
     assert!(twice.unwrap_err().to_string().contains("overlaps"));
 }
