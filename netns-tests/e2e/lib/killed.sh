@@ -39,7 +39,7 @@ killed() {
 explained() {
     local events
     events=$(k get events --field-selector reason=FailedCreatePodSandBox -o json | jq -r '.items[].message')
-    [ -z "$events" ] || echo "NOTE: $(wc -l <<<"$events") sandboxes failed, such as: $(head -n 1 <<<"$events" | sed 's/.*: //')"
+    [ -z "$events" ] || echo "NOTE: $(wc -l <<<"$events") sandboxes failed, such as: $(head -n 1 <<<"$events" | sed 's/.*failed (add): //')"
     k delete events --all >/dev/null
 }
 
