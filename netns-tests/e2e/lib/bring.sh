@@ -41,7 +41,7 @@ node_up() {
     on "$1" "$E2E/node/containerd" "$1"
     wait_for 60 "containerd of $1" on "$1" ctr version
     local image
-    for image in "$E2E_CACHE"/images/*.tar; do
+    for image in "$E2E_CACHE/images/busybox.tar" "$ROOT"/target/images/*.tar; do
         on "$1" ctr -n k8s.io images import --digests=false "$image" >>"$RUN/$1/images.log"
     done
 }

@@ -14,6 +14,8 @@ network_ready() { ! unready | grep -i -E 'cni|network'; }
 
 # killed WHAT: `kill_it` and `start_it` of the case, in the middle of thirty pods that come and of thirty that go
 killed() {
+    local since
+    since=$(date -u +%FT%TZ)
     deployment busy 30 any | apply
     wait_for 120 "the first of the pods" at_least busy 5
     kill_it
@@ -31,16 +33,16 @@ killed() {
     wait_for 120 "Ready nodes" nodes_ready
     network_ready || fail "a node's network is not ready after the end of $1"
     remove deployment/busy app=busy
-    explained
+    explained "$since"
     ready_since >"$RUN/ready-since"
 }
 
-# explained: every pod that was without a sandbox for a while has an event that says why
+# explained SINCE: every pod is there by now; those that had to wait had an event that said why
 explained() {
     local events
-    events=$(k get events --field-selector reason=FailedCreatePodSandBox -o json | jq -r '.items[].message')
-    [ -z "$events" ] || echo "NOTE: $(wc -l <<<"$events") sandboxes failed, such as: $(head -n 1 <<<"$events" | sed 's/.*failed (add): //')"
-    k delete events --all >/dev/null
+    events=$(k get events --field-selector reason=FailedCreatePodSandBox -o json \
+        | jq -r --arg since "$1" '.items[] | select((.lastTimestamp // .eventTime) >= $since) | .message')
+    [ -z "$events" ] || echo "NOTE: $(wc -l <<<"$events") sandboxes failed, such as: $(head -n 1 <<<"$events" | sed 's/.*desc = //; s/"[0-9a-f]\{64\}"/.../')"
 }
 
 # kill_process NAME: on every node, as the kernel does it when memory is short

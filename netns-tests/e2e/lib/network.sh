@@ -1,14 +1,19 @@
-# Sourced by the cases: podnet comes to the cluster.
+# Sourced by the cases: podnet comes to the cluster as it does to anybody's, by one `kubectl apply`.
 . "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
 
 network_up() {
-    local node
-    for node in $NODES; do
-        on "$node" cp "$PODNET_BIN" /opt/cni/bin/podnet
-        on "$node" ln -sf podnet /opt/cni/bin/loopback
-        cidr=$(k get node "$node" -o "jsonpath={.spec.podCIDR}")
-        jq --arg cidr "$cidr" '.plugins[0].ipam.ranges = [[{subnet: $cidr}]]' "$ROOT/conf/kubenet.conflist" >"$RUN/$node/conflist"
-        on "$node" cp "$RUN/$node/conflist" /etc/cni/net.d/.new
-        on "$node" mv /etc/cni/net.d/.new /etc/cni/net.d/10-podnet.conflist
+    k apply -k "$ROOT/conf/kubernetes/overlays/$OVERLAY"
+    if [ "$OVERLAY" = vnet ]; then
+        k apply -k "$E2E/grant"
+        "$E2E/lib/fabric" </dev/null >"$RUN/fabric.log" 2>&1 &
+        disown
+    fi
+}
+
+# Each DaemonSet has a ready pod on each node.
+daemons_ready() {
+    local name
+    for name in podnet-ipamd podnet-masq-agent; do
+        k -n kube-system rollout status "daemonset/$name" --timeout=5s
     done
 }

@@ -46,10 +46,10 @@ is_by() {
     case $1 in "") [[ $address != 10.99.0.* ]] ;; *) [[ $address = "$1"* ]] ;; esac
 }
 
-# limited NODE: fifty pods, each with a host port, and limited in both directions
+# limited FROM TO NODE: pods of these numbers, each with a host port, and limited in both directions
 limited() {
     local number
-    for number in $(seq 50); do
+    for number in $(seq "$1" "$2"); do
         cat <<T
 apiVersion: v1
 kind: Pod
@@ -58,7 +58,7 @@ metadata:
   labels: {role: case}
   annotations: {kubernetes.io/ingress-bandwidth: 100M, kubernetes.io/egress-bandwidth: 100M}
 spec:
-$(spec "$1" $((20000 + number)) | sed 's/^/  /')
+$(spec "$3" $((20000 + number)) | sed 's/^/  /')
 ---
 T
     done
@@ -74,18 +74,39 @@ set_up() {
         END { print sum + 0, count + 0 }'
 }
 
-# fifty_pods MAKER NODE: made, timed and removed; the figures go to a file for `best`
+# an_add BEFORE AFTER: milliseconds, from two answers of `set_up`
+an_add() { echo "$1 $2" | awk '{ printf "%.2f\n", 1000 * ($3 - $1) / ($4 - $2) }'; }
+
+# fifty_pods MAKER NODE: at once; the figures go to files for `best`
 fifty_pods() {
     local before began
+    limited 1 50 "$2" >"$RUN/limited.yaml"
     before=$(set_up "$2")
-    limited "$2" >"$RUN/limited.yaml"
     began=$(now)
     apply <"$RUN/limited.yaml"
     wait_for 300 "fifty pods by $1" running 50
     echo $(($(now) - began)) >>"$RUN/$1.running"
-    echo "$before $(set_up "$2")" | awk '{ printf "%.2f\n", 1000 * ($3 - $1) / ($4 - $2) }' >>"$RUN/$1.add"
+    an_add "$before" "$(set_up "$2")" >>"$RUN/$1.crowded"
+    remove_case_pods
+}
+
+# one_by_one MAKER NODE: ten pods, none before the last one runs: what an ADD costs where nothing waits for a processor
+one_by_one() {
+    local before number
+    before=$(set_up "$2")
+    for number in $(seq 10); do
+        limited "$number" "$number" "$2" | apply
+        wait_for 120 "pod $number by $1" running "$number"
+    done
+    an_add "$before" "$(set_up "$2")" >>"$RUN/$1.alone"
     remove_case_pods
 }
 
 # best MAKER FIGURE: the least of the rounds, which other work on the machine has disturbed the least
 best() { sort -n "$RUN/$1.$2" | head -n 1; }
+
+# as_promised: fifty pods run no later than by the reference chain, and an ADD takes at most a tenth of its time
+as_promised() {
+    [ "$(best podnet running)" -le "$(best reference running)" ] || return 1
+    awk -v ours="$(best podnet alone)" -v theirs="$(best reference alone)" 'BEGIN { exit !(ours * 10 <= theirs) }'
+}

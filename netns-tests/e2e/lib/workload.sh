@@ -83,6 +83,8 @@ answers() {
     [ "$("$@")" = "$wanted" ]
 }
 
-# refused COMMAND ...: no answer at all
-refused() { ! "$@"; }
+# reaches POD ADDRESS PORT ANSWER: soon, since routes and rules follow their objects
+reaches() { wait_for 30 "'$4' as the answer to $1 at $2 port $3" answers "$4" fetch "$1" "$2" "$3"; }
+reached_from() { wait_for 30 "'$4' as the answer to $1 at $2 port $3" answers "$4" fetch_from "$1" "$2" "$3"; }
+
 pod_has_address() { [ -n "$(pod_address "$1")" ]; }
