@@ -16,6 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use podnet_daemon_kit::{Chain, Readiness};
 use podnet_ipam_core::{Event, Family, Pool};
 use podnet_ipam_store::{Store, StoreError};
@@ -25,6 +26,7 @@ use tokio::time::sleep;
 use crate::clock;
 use crate::config;
 use crate::history::History;
+use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
 use crate::source::{Needs, Report};
@@ -56,6 +58,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Actor {
     pool: Pool,
     store: Store,
+    memory: Memory,
     settings: config::Pool,
     networks: Arc<Networks>,
     source: SourceState,
@@ -74,18 +77,22 @@ pub struct Ends {
     pub needs: watch::Sender<Needs>,
     /// Whether an ADD can be served now.
     pub readiness: watch::Sender<Readiness>,
+    /// The pods' subnets, as the source said them last.
+    pub subnets: watch::Sender<Vec<IpNet>>,
     /// The figures.
     pub metrics: Arc<Metrics>,
 }
 
 impl Actor {
-    /// An actor for a recovered pool.
-    pub fn new(pool: Pool, store: Store, settings: config::Pool, ends: Ends) -> Self {
+    /// An actor for a recovered pool, and for what is remembered of its source.
+    pub fn new(pool: Pool, store: Store, memory: Memory, settings: config::Pool, ends: Ends) -> Self {
+        let networks = Networks::of(&memory.recall());
         let mut actor = Self {
             pool,
             store,
+            memory,
             settings,
-            networks: Arc::default(),
+            networks: Arc::new(networks),
             source: SourceState::default(),
             history: History::default(),
             trouble: None,
@@ -240,6 +247,12 @@ impl Actor {
                 }
                 *last = readiness;
             }
+            changed
+        });
+        let subnets: Vec<IpNet> = self.networks.all.iter().map(|network| network.subnet).collect();
+        self.ends.subnets.send_if_modified(|last| {
+            let changed = *last != subnets;
+            *last = subnets;
             changed
         });
         let needs = self.needs();

@@ -101,8 +101,10 @@ pub struct Conflist {
 pub enum Template {
     /// `vnet-transparent`: pods of mode vnet, routed.
     VnetTransparent,
-    /// `kubenet`: pods on the bridge `cbr0`.
+    /// `kubenet`: pods on the bridge `cbr0`, with addresses of this daemon.
     Kubenet,
+    /// `kubenet-host-local`: pods on the bridge `cbr0`, with addresses of the node's pod ranges that the plugin keeps itself.
+    KubenetHostLocal,
 }
 
 /// What can be wrong with a configuration file.
@@ -165,7 +167,7 @@ impl Config {
         let kubernetes = Kubernetes::decode(&mut fields, problems);
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
-        let conflist = Conflist::decode(&mut fields, problems);
+        let conflist = Conflist::decode(&mut fields, source.as_ref(), problems);
         fields.finish(problems);
         Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist })
     }
@@ -224,7 +226,7 @@ impl Pool {
 }
 
 impl Conflist {
-    fn decode(parent: &mut Fields, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn decode(parent: &mut Fields, source: Option<&Source>, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut fields = Fields::of("conflist", parent.node("conflist")?, problems);
         let path = fields.take("path", conflist_path, problems);
         let template = fields.take("template", template, problems);
@@ -233,6 +235,13 @@ impl Conflist {
             if is_missing && !problems.iter().any(|problem| problem.field == field) {
                 problems.push(Problem { line: fields.line, field, says: "is missing".to_owned() });
             }
+        }
+        let has_ranges = source.is_none_or(|source| matches!(source, Source::PodCidr(_)));
+        if template == Some(Template::KubenetHostLocal) && !has_ranges {
+            let says =
+                "kubenet-host-local gives pods the whole of the node's ranges, which only source podCIDR has";
+            let (line, field) = (fields.line, fields.name_of("template"));
+            problems.push(Problem { line, field, says: says.to_owned() });
         }
         fields.finish(problems);
         Some(Self { path: path?, template: template? })
@@ -274,7 +283,10 @@ fn template(node: &Node) -> Result<Template, String> {
     match fields::text(node)?.as_str() {
         "vnet-transparent" => Ok(Template::VnetTransparent),
         "kubenet" => Ok(Template::Kubenet),
-        other => Err(format!("there is no template {other:?}, only vnet-transparent and kubenet")),
+        "kubenet-host-local" => Ok(Template::KubenetHostLocal),
+        other => {
+            Err(format!("there is no template {other:?}, only vnet-transparent, kubenet, kubenet-host-local"))
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use ipnet::IpNet;
+use serde_json::{Value, json};
 
 use crate::config::{Config, Conflist, Template};
 
@@ -39,23 +40,42 @@ impl Template {
         match self {
             Self::VnetTransparent => include_str!("../../conf/vnet-transparent.conflist"),
             Self::Kubenet => include_str!("../../conf/kubenet-ipamd.conflist"),
+            Self::KubenetHostLocal => include_str!("../../conf/kubenet.conflist"),
         }
     }
 }
 
-/// What the file says, with the socket of this daemon in it.
-pub fn render(template: Template, socket: &Path) -> Result<String, ConflistError> {
+/// What the file says, with the socket of this daemon in it, or with the node's pod ranges; nothing as long as it needs
+/// ranges and there are none.
+pub fn render(template: Template, socket: &Path, ranges: &[IpNet]) -> Result<Option<String>, ConflistError> {
     let mut document: Value = serde_json::from_str(template.text()).map_err(ConflistError::Template)?;
-    if let Some(ipam) = document.pointer_mut("/plugins/0/ipam") {
-        ipam["socket"] = socket.display().to_string().into();
+    let entry = &mut document["plugins"][0];
+    if template == Template::KubenetHostLocal {
+        if ranges.is_empty() {
+            return Ok(None);
+        }
+        entry["ipam"]["ranges"] = ranges.iter().map(|range| json!([{"subnet": range}])).collect();
+        entry["ipam"]["routes"] = default_routes(ranges);
+        // A node whose range changes keeps the gateway of the pods that it has.
+        entry["keepSubnets"] = true.into();
+    } else {
+        entry["ipam"]["socket"] = socket.display().to_string().into();
     }
-    serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(ConflistError::Template)
+    let text = serde_json::to_string_pretty(&document).map_err(ConflistError::Template)?;
+    Ok(Some(text + "\n"))
+}
+
+/// One of each family that there is.
+fn default_routes(ranges: &[IpNet]) -> Value {
+    let has = |v4: bool| ranges.iter().any(|range| range.addr().is_ipv4() == v4);
+    let routes = [(has(true), "0.0.0.0/0"), (has(false), "::/0")];
+    routes.into_iter().filter(|(has, _)| *has).map(|(_, destination)| json!({"dst": destination})).collect()
 }
 
 /// Puts the file in its place, complete from its first moment. It is written outside of the directory that the
 /// runtime watches, where that can be renamed from: else under a name that the runtime does not read.
-pub fn write(conflist: &Conflist, config: &Config) -> Result<(), ConflistError> {
-    let text = render(conflist.template, &config.listen.socket)?;
+pub fn write(conflist: &Conflist, config: &Config, ranges: &[IpNet]) -> Result<(), ConflistError> {
+    let Some(text) = render(conflist.template, &config.listen.socket, ranges)? else { return Ok(()) };
     let path = &conflist.path;
     if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
         return Ok(());
@@ -66,7 +86,9 @@ pub fn write(conflist: &Conflist, config: &Config) -> Result<(), ConflistError> 
     let outside = outside_of(path);
     place(&outside, path, &text)
         .or_else(|error| {
-            if error.kind() == io::ErrorKind::CrossesDevices {
+            // Where only the watched directory is the node's, as in a container.
+            use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem};
+            if matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem) {
                 place(&path.with_extension("new"), path, &text)
             } else {
                 Err(error)
@@ -122,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         let conflist = config.conflist.clone().unwrap();
-        write(&conflist, &config).unwrap();
+        write(&conflist, &config, &[]).unwrap();
         let document: Value = serde_json::from_slice(&fs::read(&conflist.path).unwrap()).unwrap();
         assert_eq!(document["plugins"][0]["ipam"]["socket"], config.listen.socket.display().to_string());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -140,7 +162,7 @@ mod tests {
         fs::create_dir(folder.path().join("net.d")).unwrap();
         fs::write(&conflist.path, "{}").unwrap();
         fs::write(outside_of(&conflist.path), "half").unwrap();
-        write(&conflist, &config).unwrap();
+        write(&conflist, &config, &[]).unwrap();
         assert!(fs::read_to_string(&conflist.path).unwrap().contains("podnet-ipamd"));
         assert!(!outside_of(&conflist.path).exists());
     }
@@ -148,9 +170,27 @@ mod tests {
     #[test]
     fn every_template_is_a_list_with_the_daemon_as_ipam() {
         for template in [Template::VnetTransparent, Template::Kubenet] {
-            let document: Value = serde_json::from_str(&render(template, Path::new("/s")).unwrap()).unwrap();
+            let text = render(template, Path::new("/s"), &[]).unwrap().unwrap();
+            let document: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(document["plugins"][0]["ipam"]["type"], "podnet-ipamd", "{template:?}");
             assert_eq!(document["plugins"][0]["ipam"]["socket"], "/s", "{template:?}");
         }
+    }
+
+    #[test]
+    fn the_nodes_ranges_are_the_pods_once_there_are_any() {
+        let render = |ranges: &[&str]| {
+            let ranges: Vec<IpNet> = ranges.iter().map(|range| range.parse().unwrap()).collect();
+            let text = render(Template::KubenetHostLocal, Path::new("/s"), &ranges).unwrap();
+            text.map(|text| serde_json::from_str::<Value>(&text).unwrap()["plugins"][0]["ipam"].take())
+        };
+        assert_eq!(render(&[]), None);
+        assert_eq!(
+            render(&["10.244.1.0/24"]).unwrap(),
+            json!({"type": "host-local", "ranges": [[{"subnet": "10.244.1.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]})
+        );
+        let both = render(&["10.244.1.0/24", "fd00:1::/64"]).unwrap();
+        assert_eq!(both["ranges"][1][0]["subnet"], "fd00:1::/64");
+        assert_eq!(both["routes"], json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]));
     }
 }

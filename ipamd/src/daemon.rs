@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use podnet_daemon_kit::http::Listener;
 use podnet_daemon_kit::operations::Operations;
 use podnet_daemon_kit::signals::{Signal, Signals};
@@ -24,10 +25,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actor::{Actor, Ends, Handle};
 use crate::cluster::{Cluster, Traffic};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Conflist};
 use crate::conflist;
 use crate::intents::{self, Applier};
+use crate::inventory::Memory;
 use crate::metrics::Metrics;
+use crate::rivals;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -56,6 +59,9 @@ const REPORTS: usize = 4;
 /// After a change of the configuration file, its writer has this long to finish.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// While something keeps the runtime from podnet's conflist: nobody tells when that ends.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
 /// What a source can be replaced with.
 struct SourceEnds {
     reports: mpsc::Sender<Report>,
@@ -79,9 +85,11 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let ends = Ends { reports: heard, needs, readiness, metrics: Arc::clone(&metrics) };
+    let (subnets, subnets_seen) = watch::channel(Vec::new());
+    let ends = Ends { reports: heard, needs, readiness, subnets, metrics: Arc::clone(&metrics) };
     let (actor, inbox) = Handle::channel();
-    let acting = tokio::spawn(Actor::new(pool, store, config.pool, ends).run(inbox));
+    let acting =
+        tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
 
     let applier = Applier { actor: actor.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
     for directory in intents::directories(&config) {
@@ -98,7 +106,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, stop));
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
@@ -141,28 +149,48 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
 }
 
 /// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
-/// take the whole node out of service.
+/// take the whole node out of service. It follows the node's ranges where it has them in it.
 async fn keep_conflist(
     mut config: watch::Receiver<Config>,
     mut readiness: watch::Receiver<Readiness>,
+    mut subnets: watch::Receiver<Vec<IpNet>>,
     mut stop: Stop,
 ) {
+    let mut told = None;
     loop {
         if *readiness.borrow_and_update() == Readiness::Ready {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
-                match conflist::write(conflist, &config) {
-                    Ok(()) => {}
-                    Err(error) => tracing::error!(error = %Chain(&error), "the node will not become ready"),
+                let obstacle = put_conflist(conflist, &config, &subnets.borrow_and_update());
+                if obstacle != told {
+                    if let Some(error) = &obstacle {
+                        tracing::error!(%error, "pods on this node do not get podnet's network");
+                    } else {
+                        tracing::info!("nothing keeps pods from podnet's network any longer");
+                    }
+                    told = obstacle;
                 }
             }
         }
         tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN), if told.is_some() => {}
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
+            changed = subnets.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
     }
+}
+
+/// Writes the conflist; what keeps the runtime from taking it.
+fn put_conflist(conflist: &Conflist, config: &Config, subnets: &[IpNet]) -> Option<String> {
+    if let Err(error) = conflist::write(conflist, config, subnets) {
+        return Some(Chain(&error).to_string());
+    }
+    // A folder that cannot be listed was written into all the same.
+    let rivals = rivals::before(&conflist.path).unwrap_or_default();
+    let first = rivals.first()?;
+    Some(rivals::warning(first, &conflist.path))
 }
 
 /// A daemon that serves, and what a new configuration changes in it.

@@ -8,9 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod memory;
+
+pub use memory::Memory;
 
 /// All that a source says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inventory {
     /// The node itself.
     pub host: Host,
@@ -25,7 +30,7 @@ pub struct Inventory {
 }
 
 /// The node as the network sees it. On the wire: `HostPrimaryIPInfo`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Host {
     /// Its primary address.
     pub address: Option<IpAddr>,
@@ -36,9 +41,10 @@ pub struct Host {
 }
 
 /// One subnet whose addresses pods may get. On the wire: a network container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Its name: on the wire, the network container's.
+    #[serde(serialize_with = "write_id", deserialize_with = "read_id")]
     pub id: Arc<str>,
     /// The subnet, without host bits.
     pub subnet: IpNet,
@@ -48,8 +54,16 @@ pub struct Network {
     pub blocks: Vec<Block>,
 }
 
+fn write_id<S: Serializer>(id: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id)
+}
+
+fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Arc::from)
+}
+
 /// Some addresses of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// All of them, but for the subnet's own network and broadcast address.
     pub net: IpNet,
@@ -65,7 +79,7 @@ impl Block {
 }
 
 /// How a network that can grow wants to be asked for more (`NodeNetworkConfig`, `status.scaler`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scaler {
     /// Addresses asked for at a time.
     pub batch: u32,

@@ -1,4 +1,4 @@
-//! `podnet-ipamd serve | check-config | status | release | dump | crds`.
+//! `podnet-ipamd serve | check-config | status | release | dump | crds | install | uninstall`.
 //!
 //! stdout has what was asked for, stderr the log of `serve` and what went wrong. Exit code 0: done; 1: not done; 2: not
 //! understood.
@@ -12,6 +12,7 @@ use podnet_daemon_kit::{Chain, logging};
 use podnet_ipamd::admin::{self, AdminError, Whose};
 use podnet_ipamd::crd;
 use podnet_ipamd::daemon::{self, DaemonError};
+use podnet_ipamd::install::{self, InstallError, Installation, Removal, Report};
 use tracing::level_filters::LevelFilter;
 
 // musl's own allocator takes a lock and a system call where this takes neither.
@@ -55,6 +56,10 @@ enum Verb {
     },
     /// Print the custom resource definition that the source nodeNetworkConfig needs, as YAML.
     Crds,
+    /// Put podnet onto this node, or bring it up to date: the plugin, its links, configuration.
+    Install(Installation),
+    /// Leave this node as it was before `install`.
+    Uninstall(Removal),
 }
 
 #[derive(Args)]
@@ -94,6 +99,8 @@ enum Failure {
     Admin(#[from] AdminError),
     #[error("cannot print the definition")]
     Definition(#[from] serde_saphyr::ser::Error),
+    #[error(transparent)]
+    Install(#[from] InstallError),
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
     #[error("cannot write to stdout")]
@@ -130,8 +137,18 @@ fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Release { daemon, whose } => admin::release(&daemon.socket, &whose.into())?,
         Verb::Dump { daemon } => admin::dump(&daemon.socket)?,
         Verb::Crds => crd::definition()?,
+        Verb::Install(options) => told(&install::install(&options)?),
+        Verb::Uninstall(options) => told(&install::uninstall(&options)?),
     };
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
+}
+
+/// What was done, for stdout; what needs eyes goes to stderr.
+fn told(report: &Report) -> String {
+    for warning in &report.warnings {
+        writeln!(io::stderr(), "podnet-ipamd: warning: {warning}").ok();
+    }
+    report.said.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn serve(config: &std::path::Path) -> Result<(), Failure> {

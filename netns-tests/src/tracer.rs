@@ -54,10 +54,12 @@ fn follow(main: Pid, at: usize) -> Result<End, Failure> {
     ptrace::setoptions(main, threads | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL)?;
     ptrace::syscall(main, None)?;
     let mut calls = 0;
+    let mut traced = HashSet::from([main]);
     // The kernel stops a thread alternately as it enters a call and as it leaves it.
     let mut in_call = HashSet::new();
     loop {
         let status = waitpid(None, Some(WaitPidFlag::__WALL))?;
+        traced.extend(status.pid());
         let deliver = match status {
             WaitStatus::Exited(pid, code) if pid == main => return Ok(End::Finished { calls, code }),
             WaitStatus::Signaled(pid, Signal::SIGKILL, _) if pid == main && calls == at => {
@@ -71,7 +73,10 @@ fn follow(main: Pid, at: usize) -> Result<End, Failure> {
                 if in_call.insert(pid) {
                     calls += 1;
                     if calls == at {
-                        kill(main, Signal::SIGKILL)?;
+                        // Its children too, as when a container is ended. Some of them may be gone.
+                        for pid in &traced {
+                            let _gone = kill(*pid, Signal::SIGKILL);
+                        }
                         continue;
                     }
                 } else {

@@ -21,6 +21,7 @@ mod gc_status;
 mod guard;
 mod hairpin;
 mod host_ports;
+mod install;
 mod ipam;
 mod ipamd;
 mod look;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         ipamd::cases(),
         daemon_addresses::cases(),
         daemon_kill::cases(),
+        install::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),

@@ -244,15 +244,20 @@ fn held_lock(backend: Backend) -> Outcome {
     agent.until("the rules after the lock", || Ok(backend.rules(false)?.contains("10.2.0.0/16")))
 }
 
-/// The DaemonSet, its example `ConfigMap` and the unit, as they are shipped.
+/// The DaemonSet, its `ConfigMap`s and the unit, as they are shipped.
 fn shipped_files(backend: Backend) -> Outcome {
     let mut config = ConfigMap::new()?;
     let conf = tools::workspace().join("conf");
-    let manifest = fs::read_to_string(conf.join("podnet-masq-agent.yaml"))?;
+    let manifest = fs::read_to_string(conf.join("kubernetes/masq-agent/daemonset.yaml"))?;
+    let lists = fs::read_to_string(conf.join("kubernetes/masq-agent/config.yaml"))?;
     let unit = fs::read_to_string(conf.join("podnet-masq-agent.service"))?;
-    let (_, example) = manifest.split_once("  ip-masq-agent: |\n").doing("no example")?;
-    let example: String = example.lines().flat_map(|line| [line.trim_start_matches("    "), "\n"]).collect();
-    config.swap(&[("ip-masq-agent-config", &example)])?;
+    let list = |key: &str| -> Result<String, Failure> {
+        let (_, list) = lists.split_once(&format!("\n  {key}: |\n")).doing(format_args!("find {key}"))?;
+        let lines = list.lines().map_while(|line| line.strip_prefix("    "));
+        Ok(lines.flat_map(|line| [line, "\n"]).collect())
+    };
+    let (users, clusters) = (list("ip-masq-agent")?, list("ip-masq-agent-reconciled")?);
+    config.swap(&[("ip-masq-agent-azure", &users), ("ip-masq-agent-azure-reconciled", &clusters)])?;
     let words = manifest.lines().filter_map(|line| line.trim().strip_prefix("- --"));
     let of_manifest: Vec<String> = words.map(|word| format!("--{word}")).collect();
     let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).doing("no ExecStart")?;
@@ -261,7 +266,7 @@ fn shipped_files(backend: Backend) -> Outcome {
         let directory = format!("--config-dir={}", config.path().display());
         let mut once = command(tools::masq_agent()?, words);
         run(once.args(["--once", &directory, "--backend", backend.name()]), b"")?.success()?;
-        ensure!(backend.rules(false)?.contains("172.16.0.0/12"), "the example is not in force");
+        ensure!(backend.rules(false)?.contains("10.224.0.0/12"), "the lists are not in force");
     }
     Ok(())
 }

@@ -116,6 +116,7 @@ impl Actor {
                 inventory.returned.iter().filter_map(|name| self.networks.address(name)).collect();
             self.pool.set_returned(returned, now, events);
         }
+        self.memory.keep(&inventory);
         self.source.inventory = Some(inventory);
         if change.added + change.withdrawn + change.programmed > 0 {
             tracing::info!(

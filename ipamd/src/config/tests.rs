@@ -78,7 +78,7 @@ conflist: {path: /etc/cni/net.d/x, template: calico}
                 .as_str(),
             "line 17: source.ranges[3]: range 10.224.0.0/29 contains the gateway 10.224.0.1",
             "line 18: conflist.path: /etc/cni/net.d/x does not end in .conflist: no container runtime would read it",
-            "line 18: conflist.template: there is no template \"calico\", only vnet-transparent and kubenet",
+            "line 18: conflist.template: there is no template \"calico\", only vnet-transparent, kubenet, kubenet-host-local",
         ]
     );
 }
@@ -113,6 +113,29 @@ fn a_range_with_the_nodes_own_address_is_refused() {
     assert_eq!(
         problems(text),
         ["line 1: source.ranges[0]: range 10.1.1.0/24 contains the node's own address 10.1.1.4"]
+    );
+}
+
+#[test]
+fn pods_get_the_whole_of_a_range_only_where_it_is_the_nodes() {
+    let conflist = "conflist: {path: /a.conflist, template: kubenet-host-local}\n";
+    assert!(
+        problems(&format!("{LEAST}{conflist}"))[0]
+            .starts_with("line 2: conflist.template: kubenet-host-local")
+    );
+    let config = Config::parse(&format!("source: {{kind: podCIDR}}\n{conflist}")).unwrap();
+    assert_eq!(config.source, Source::PodCidr(Addresses { file: None, node: None }));
+}
+
+#[test]
+fn the_way_to_the_api_server_is_read() {
+    let config = Config::parse(&format!("{LEAST}kubernetes: {{kubeconfig: /k, node: n1}}")).unwrap();
+    let expected = Kubernetes { kubeconfig: Some("/k".into()), node: Some("n1".to_owned()) };
+    assert_eq!(config.kubernetes, expected);
+    assert_eq!(Config::parse(LEAST).unwrap().kubernetes, Kubernetes::default());
+    assert_eq!(
+        problems(&format!("{LEAST}kubernetes: {{kubeconfig: k}}")),
+        ["line 2: kubernetes.kubeconfig: k is no absolute path"]
     );
 }
 
