@@ -29,6 +29,7 @@ use crate::history::History;
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
+use crate::routes::RoutesStatus;
 use crate::source::{Needs, Report};
 
 mod answer;
@@ -77,6 +78,8 @@ pub struct Ends {
     pub needs: watch::Sender<Needs>,
     /// Whether an ADD can be served now.
     pub readiness: watch::Sender<Readiness>,
+    /// How the routes to other nodes' pods are.
+    pub routes: watch::Receiver<Option<RoutesStatus>>,
     /// The pods' subnets, as the source said them last.
     pub subnets: watch::Sender<Vec<IpNet>>,
     /// The figures.

@@ -15,10 +15,12 @@ use std::time::Duration;
 mod document;
 mod fields;
 mod kubernetes;
+mod routes;
 mod source;
 
 pub use fields::Problem;
 pub use kubernetes::Kubernetes;
+pub use routes::Routes;
 pub use source::{Addresses, Poll, Source};
 
 use document::Node;
@@ -41,6 +43,8 @@ pub struct Config {
     pub pool: Pool,
     /// `conflist`: the file that tells the container runtime that the node's network is ready; none: none is written.
     pub conflist: Option<Conflist>,
+    /// `routes`: who makes the routes to other nodes' pods; none: nobody that the daemon has to do with.
+    pub routes: Option<Routes>,
 }
 
 /// Where clients are answered.
@@ -168,8 +172,9 @@ impl Config {
         let source = Source::decode(&mut fields, problems);
         let pool = Pool::decode(&mut fields, problems);
         let conflist = Conflist::decode(&mut fields, source.as_ref(), problems);
+        let routes = fields.take("routes", Routes::read, problems);
         fields.finish(problems);
-        Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist })
+        Some(Self { state, listen, metrics, kubernetes, source: source?, pool, conflist, routes })
     }
 }
 

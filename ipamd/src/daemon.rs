@@ -31,6 +31,7 @@ use crate::intents::{self, Applier};
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::rivals;
+use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
 use crate::source::{self, Needs, Report};
 
@@ -69,6 +70,12 @@ struct SourceEnds {
     running: tokio::task::JoinHandle<()>,
 }
 
+/// What works at the routes, and where it says how it goes.
+struct RoutesEnds {
+    outlet: routes::Outlet,
+    running: tokio::task::JoinHandle<()>,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
@@ -85,8 +92,16 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (reports, heard) = mpsc::channel(REPORTS);
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
+    let (routes_status, routes_seen) = watch::channel(None);
     let (subnets, subnets_seen) = watch::channel(Vec::new());
-    let ends = Ends { reports: heard, needs, readiness, subnets, metrics: Arc::clone(&metrics) };
+    let ends = Ends {
+        reports: heard,
+        needs,
+        readiness,
+        routes: routes_seen,
+        subnets,
+        metrics: Arc::clone(&metrics),
+    };
     let (actor, inbox) = Handle::channel();
     let acting =
         tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
@@ -106,7 +121,11 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
     start_servers(server, listeners, &allowed, &stop);
     let (conflist_config, conflist_seen) = watch::channel(config.clone());
-    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, subnets_seen, stop));
+    let (cleared, cleared_seen) = watch::channel(false);
+    tokio::spawn(keep_conflist(conflist_seen, readiness_seen, cleared_seen, subnets_seen, stop));
+
+    let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
+    let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
 
     actor.source_changed(config.source.kind()).await.ok();
     let running = source::start(&config.source, &cluster, reports.clone(), needs_seen.clone());
@@ -117,6 +136,7 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         actor,
         metrics,
         source: SourceEnds { reports, needs: needs_seen, running },
+        routes: RoutesEnds { outlet, running: routing },
         allow,
         conflist: conflist_config,
     };
@@ -148,17 +168,19 @@ fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver
     }
 }
 
-/// Writes the conflist as soon as the daemon can serve. Once there, it stays: a pool that runs dry later is no reason to
-/// take the whole node out of service. It follows the node's ranges where it has them in it.
+/// Writes the conflist as soon as the daemon can serve and the routes are cleared. Once there, it stays: a pool that runs
+/// dry later is no reason to take the whole node out of service. It follows the node's ranges where it has them in it.
 async fn keep_conflist(
     mut config: watch::Receiver<Config>,
     mut readiness: watch::Receiver<Readiness>,
+    mut cleared: watch::Receiver<bool>,
     mut subnets: watch::Receiver<Vec<IpNet>>,
     mut stop: Stop,
 ) {
     let mut told = None;
     loop {
-        if *readiness.borrow_and_update() == Readiness::Ready {
+        let is_cleared = *cleared.borrow_and_update();
+        if *readiness.borrow_and_update() == Readiness::Ready && is_cleared {
             let config = config.borrow_and_update();
             if let Some(conflist) = &config.conflist {
                 let obstacle = put_conflist(conflist, &config, &subnets.borrow_and_update());
@@ -176,6 +198,7 @@ async fn keep_conflist(
             () = tokio::time::sleep(LOOK_AGAIN), if told.is_some() => {}
             changed = readiness.changed() => if changed.is_err() { return },
             changed = config.changed() => if changed.is_err() { return },
+            changed = cleared.changed() => if changed.is_err() { return },
             changed = subnets.changed() => if changed.is_err() { return },
             () = stop.asked() => return,
         }
@@ -201,6 +224,7 @@ struct Life {
     actor: Handle,
     metrics: Arc<Metrics>,
     source: SourceEnds,
+    routes: RoutesEnds,
     allow: watch::Sender<Vec<u32>>,
     conflist: watch::Sender<Config>,
 }
@@ -244,7 +268,7 @@ impl Life {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
-        let Config { state, listen, metrics, kubernetes, source, pool, conflist } = &self.config;
+        let Config { state, listen, metrics, kubernetes, source, pool, conflist, routes } = &self.config;
         let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
         if *state != before.state || !same_sockets || *metrics != before.metrics {
             tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
@@ -261,6 +285,10 @@ impl Life {
             self.actor.source_changed(source.kind()).await.ok();
             let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
             self.source.running = source::start(source, &self.cluster, reports, needs);
+        }
+        if *routes != before.routes || *kubernetes != before.kubernetes {
+            self.routes.running.abort();
+            self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
         }
         if *conflist != before.conflist {
             self.conflist.send_replace(self.config.clone());

@@ -28,5 +28,6 @@ pub mod metrics;
 pub mod networks;
 pub mod rebuild;
 pub mod rivals;
+pub mod routes;
 pub mod server;
 pub mod source;

@@ -15,6 +15,9 @@ use crate::actor::Figures;
 use crate::cluster::Traffic;
 
 mod pool;
+mod routes;
+
+pub use routes::RouteMetrics;
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct Metrics {
     pub requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     /// From an assignment's request to its answer. Seconds.
     pub latency: Histogram,
+    /// Routes to other nodes' pods.
+    pub routes: RouteMetrics,
     figures: Arc<Mutex<Figures>>,
 }
 
@@ -78,6 +83,7 @@ impl Metrics {
             config_errors: Counter::default(),
             requests: Family::new_with_constructor(buckets),
             latency: buckets(),
+            routes: RouteMetrics::default(),
             figures: Arc::clone(&figures),
         };
         let mut registry = Registry::default();
@@ -107,6 +113,7 @@ impl Metrics {
         ] {
             own.register(name, help, counter.clone());
         }
+        metrics.routes.register(own);
         traffic.register(&mut registry);
         registry.register_collector(Box::new(pool::PoolCollector::new(figures)));
         (metrics, registry)

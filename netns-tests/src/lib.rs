@@ -10,6 +10,7 @@ pub mod cnitool;
 pub mod dropin;
 pub mod engine;
 pub mod failure;
+pub mod fleet;
 pub mod harness;
 pub mod ipamd;
 pub mod masq;

@@ -21,6 +21,7 @@ mod gc_status;
 mod guard;
 mod hairpin;
 mod host_ports;
+mod image;
 mod install;
 mod ipam;
 mod ipamd;
@@ -31,6 +32,7 @@ mod masq_rules;
 mod node_tool;
 mod podman;
 mod results;
+mod routes;
 mod runtime;
 mod scale;
 mod server;
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         daemon_addresses::cases(),
         daemon_kill::cases(),
         install::cases(),
+        image::cases(),
+        routes::cases(),
         chains::cases(),
         bandwidth::cases(),
         hairpin::cases(),

@@ -95,7 +95,7 @@ fn rules(owner: &Owner, addresses: &[IpNet]) -> Vec<(String, String)> {
 }
 
 /// What makes the rules that are missing. A subnet's comes before the masquerading, which ends the chain.
-fn addition(listing: &Listing<'_>, chain: &str, rules: &[(String, String)]) -> Option<String> {
+fn addition(listing: &Listing<'_>, chain: &str, rules: &[(String, String)]) -> Option<Changes> {
     let mut changes = Changes::default();
     listing.ensure_chain(chain, &mut changes);
     let mut is_complete = listing.has_chain(chain);
@@ -105,7 +105,7 @@ fn addition(listing: &Listing<'_>, chain: &str, rules: &[(String, String)]) -> O
         changes.line(&line);
         is_complete = false;
     }
-    (!is_complete).then(|| changes.text())
+    (!is_complete).then_some(changes)
 }
 
 #[cfg(test)]
@@ -130,6 +130,7 @@ mod tests {
 
     fn planned(listing: &str) -> Option<String> {
         addition(&Listing::read(listing), &masquerade_chain(&owner()), &rules(&owner(), &addresses()))
+            .map(|changes| changes.text())
     }
 
     #[test]

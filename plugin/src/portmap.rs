@@ -13,8 +13,11 @@ pub(crate) mod iptables;
 pub(crate) mod listing;
 mod nftables;
 mod rules;
+mod shared;
 #[cfg(test)]
 mod tests;
+
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -107,6 +110,14 @@ pub(crate) enum PortmapError {
         doing: &'static str,
         /// Its words.
         source: Words,
+    },
+    /// What is made once a node could not be made alone.
+    #[error("cannot lock {}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// It answered with what is none of its answers.
     #[error("{program} printed what is no list of rules")]

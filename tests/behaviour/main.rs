@@ -4,7 +4,7 @@
 //!   plugin `bridge`; where it answers otherwise, the row says how and why podnet differs.
 //! - **The requests** of real clients ([`clients`]), configurations with one fault each ([`bad_input`]), sandboxes
 //!   that are none ([`sandbox`]), hostile sizes ([`size`]), and whatever comes ([`arbitrary`]).
-//! - **Other plugins' names** ([`dropin`]) and **the installation** ([`install`]).
+//! - **Other plugins' names** ([`dropin`]), **the installation** ([`install`]) and **the cluster's manifests** ([`manifests`]).
 //! - **The node's tool** ([`tool`]) and **the rules of the workspace** ([`rules`]).
 //!
 //! A request that passes every check ends at a sandbox that does not exist: that is how a test knows that it passed.
@@ -23,6 +23,8 @@ mod environment;
 mod golden;
 #[cfg(test)]
 mod install;
+#[cfg(test)]
+mod manifests;
 #[cfg(test)]
 mod request;
 #[cfg(test)]

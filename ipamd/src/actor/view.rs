@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
+use crate::routes::RoutesStatus;
 
 /// All that an operator asks first: `GET /debug/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Status {
     pub source: SourceStatus,
     /// The pool by family and state.
     pub pool: Vec<FamilyStatus>,
+    /// The routes to other nodes' pods; none: they are not the daemon's business.
+    #[serde(default)]
+    pub routes: Option<RoutesStatus>,
     /// How often an address was assigned before its cool-down ended.
     pub cool_downs_skipped: u64,
     /// Who has what, by name.
@@ -123,6 +127,7 @@ impl Actor {
                 subnets: self.networks.all.iter().map(|network| network.subnet.to_string()).collect(),
             },
             pool: self.families(),
+            routes: self.ends.routes.borrow().clone(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,
             events: events.collect(),

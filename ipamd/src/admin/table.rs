@@ -1,6 +1,7 @@
 //! The status in tables, for people.
 
 use crate::actor::view::{FamilyStatus, PodStatus, Status};
+use crate::routes::RoutesStatus;
 
 /// The whole status.
 pub(super) fn of(status: &Status) -> String {
@@ -28,11 +29,21 @@ fn state(status: &Status) -> String {
     let complaints: Vec<String> =
         source.complaints.iter().map(|complaint| format!("source: {}\n", visible(complaint))).collect();
     let subnets = source.subnets.join(", ");
+    let routes = status.routes.as_ref().map(routes).unwrap_or_default();
     format!(
-        "{ready}\nsource {} ({subnets}), last good word {age}\n{error}{}",
+        "{ready}\nsource {} ({subnets}), last good word {age}\n{error}{}{routes}",
         source.kind,
         complaints.concat()
     )
+}
+
+fn routes(routes: &RoutesStatus) -> String {
+    let mut text = format!("routes {}: {}\n", routes.kind, visible(&routes.summary()));
+    let refused = routes.refused.iter().map(|refused| format!("no route: {refused}"));
+    for line in routes.problems().map(|problem| format!("routes error: {problem}")).chain(refused) {
+        text.extend(["  ", &*visible(&line), "\n"]);
+    }
+    text
 }
 
 fn family(family: &FamilyStatus) -> [String; 7] {

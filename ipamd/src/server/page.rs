@@ -12,6 +12,7 @@ use podnet_daemon_kit::http::{self, Answer};
 use super::Server;
 use crate::actor::Actor;
 use crate::actor::view::{FamilyStatus, Status};
+use crate::routes::RoutesStatus;
 
 /// Nothing is loaded and nothing runs, whatever a pod is called.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -73,6 +74,9 @@ fn write_page(page: &mut String, status: &Status) -> fmt::Result {
         write_family(page, family)?;
     }
     write_source(page, status)?;
+    if let Some(routes) = &status.routes {
+        write_routes(page, routes)?;
+    }
     write!(
         page,
         "<h2>Pods</h2><table id=\"pods\"><thead><tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th>\
@@ -146,6 +150,18 @@ fn write_source(page: &mut String, status: &Status) -> fmt::Result {
         write!(page, "<p class=\"not-ready\">{}</p>", Escaped(trouble))?;
     }
     Ok(())
+}
+
+fn write_routes(page: &mut String, routes: &RoutesStatus) -> fmt::Result {
+    write!(page, "<h2>Routes</h2><p>{}: {}</p>", Escaped(&routes.kind), Escaped(routes.summary()))?;
+    for problem in routes.problems() {
+        write!(page, "<p class=\"not-ready\">{}</p>", Escaped(problem))?;
+    }
+    write!(page, "<ul id=\"refused\">")?;
+    for refused in &routes.refused {
+        write!(page, "<li>no route: {}</li>", Escaped(refused))?;
+    }
+    write!(page, "</ul>")
 }
 
 #[cfg(test)]

@@ -72,6 +72,12 @@ impl Podman {
         self.ask(&args)
     }
 
+    /// Runs an image to its end, without a network: what it wrote. With these options of `podman run` and this command.
+    pub fn once(&self, image: &str, options: &[&str], words: &[&str]) -> Result<String, Failure> {
+        let run = ["run", "--rm", "--network", "none", "--ulimit", "host", "--cgroup-parent", &self.cgroup];
+        self.call(&[&run, options, &[image], words].concat())
+    }
+
     /// What `podman inspect` says of a container's network.
     pub fn network_of(&self, name: &str) -> Result<Value, Failure> {
         let all: Value = serde_json::from_str(&self.call(&["inspect", name])?)?;

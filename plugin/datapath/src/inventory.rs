@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
-use netlink_packet_route::{AddressFamily, link::InfoKind};
+use netlink_packet_route::link::InfoKind;
 
 use crate::{
     Label, MacAddr, Netns, NetnsError,
@@ -109,15 +109,11 @@ pub fn routes() -> Result<Vec<NodeRoute>, NetlinkError> {
     let mut socket = Socket::open(Protocol::Route)?;
     let names: HashMap<u32, String> =
         link::list_all(&mut socket)?.into_iter().map(|link| (link.index, link.name)).collect();
-    let mut routes = Vec::new();
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let installed = route::list(&mut socket, family)?;
-        routes.extend(installed.into_iter().filter(route::Installed::is_main).filter_map(|installed| {
-            let link = names.get(&installed.link)?.clone();
-            Some(NodeRoute { dst: installed.route.dst, via: installed.route.via, link })
-        }));
-    }
-    Ok(routes)
+    let with_name = |installed: route::Installed| {
+        let link = names.get(&installed.link)?.clone();
+        Some(NodeRoute { dst: installed.route.dst, via: installed.route.via, link })
+    };
+    Ok(route::list_main(&mut socket)?.into_iter().filter_map(with_name).collect())
 }
 
 /// What in another namespace can be told to be a pod's.

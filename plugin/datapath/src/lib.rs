@@ -22,6 +22,7 @@ mod limits;
 mod localnet;
 pub mod loopback;
 mod mac;
+mod main_table;
 mod names;
 pub mod netlink;
 mod netns;
@@ -54,6 +55,7 @@ pub use legacy::{LegacyError, LegacyTable, legacy_tables};
 pub use limits::{LimitError, OuterEnd, check_limits, lift_limits, limit, limited_owners, outer_end};
 pub use localnet::{LocalnetError, allow_localnet};
 pub use mac::MacAddr;
+pub use main_table::{MainTable, TableRoute};
 pub use names::{LinkName, LinkNameError, LinkPrefix};
 pub use netns::{Netns, NetnsError, NetnsId};
 pub use network::{

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use podnet_datapath::nft;
 
-use super::listing::Listing;
+use super::listing::{Changes, Listing};
 use super::rules::{ContainerRules, ENTRY_CHAIN, comment};
 use super::{Family, PortmapError, Wish, Words};
 use crate::exec::{Ended, Run};
@@ -105,7 +105,12 @@ pub(crate) fn close_loopback() -> Result<(), PortmapError> {
         "DROP",
     ];
     let raw = |command| [&["-w", PATIENCE, "-t", "raw", command][..], &RULE].concat();
-    if !run("iptables", "look for a rule", &raw("-C"), "")?.status.success() {
+    let is_there = || run("iptables", "look for a rule", &raw("-C"), "").map(|ended| ended.status.success());
+    if is_there()? {
+        return Ok(());
+    }
+    let _alone = super::shared::lock()?;
+    if !is_there()? {
         succeed("iptables", "close the loopback addresses", &raw("-I"), "")?;
     }
     Ok(())
@@ -119,15 +124,21 @@ pub(crate) fn may_have(family: Family, chain: &str) -> bool {
 }
 
 /// Carries out what `plan` makes of the table nat. Others may change it between the look and the change: a change that
-/// fails is planned anew, until it comes out the same.
+/// fails is planned anew, until it comes out the same; one of what all share is planned where no other can be.
 pub(crate) fn change(
     family: Family,
-    plan: impl Fn(&Listing<'_>) -> Option<String>,
+    plan: impl Fn(&Listing<'_>) -> Option<Changes>,
 ) -> Result<(), PortmapError> {
     let Programs { restore, .. } = programs(family);
     let mut failed: Option<(String, PortmapError)> = None;
+    let mut alone = None;
     for _ in 0..ATTEMPTS {
         let Some(changes) = plan(&Listing::read(&list(family)?)) else { return Ok(()) };
+        if changes.touch_shared && alone.is_none() {
+            alone = Some(super::shared::lock()?);
+            continue;
+        }
+        let changes = changes.text();
         if let Some((_, error)) = failed.take_if(|(before, _)| *before == changes) {
             return Err(error);
         }

@@ -1,7 +1,8 @@
 //! What the table nat holds, as `iptables -S` lists it, and the changes that lead to what is wanted.
 //!
-//! Changes are the input of `iptables-restore --noflush`: one transaction. A chain that is missing is made by `-N`, which fails
-//! if another process made it meanwhile, and with it the transaction: then it is planned anew.
+//! Changes are the input of `iptables-restore --noflush`: one transaction. Another process may have changed the table since the
+//! look: for a container's own rules that is no matter, nobody else makes them. What all containers share
+//! ([`Changes::touch_shared`]) is made by one process at a time, since no program says "make it unless it is there".
 
 use super::rules::{ContainerRules, ENTRY_CHAIN, MASQUERADE_CHAIN, SET_MARK_CHAIN};
 
@@ -57,7 +58,7 @@ impl<'a> Listing<'a> {
     }
 
     /// What makes the container's rules the wanted ones.
-    pub(super) fn addition(&self, wanted: &ContainerRules) -> String {
+    pub(super) fn addition(&self, wanted: &ContainerRules) -> Changes {
         let mut changes = Changes::default();
         if let Some(mark) = &wanted.mark {
             self.add_marking(mark, &mut changes);
@@ -68,6 +69,7 @@ impl<'a> Listing<'a> {
                 changes.line(&format!("-A {base} -m addrtype --dst-type LOCAL -j {ENTRY_CHAIN}"));
             }
         }
+        changes.touch_shared = !changes.lines.is_empty();
         let chain = &wanted.chain;
         for (from, rule) in self.leading_to(chain) {
             changes.line(&format!("-D {from} {rule}"));
@@ -80,7 +82,7 @@ impl<'a> Listing<'a> {
         for entry in &wanted.entries {
             changes.rule(&["-A", ENTRY_CHAIN], entry);
         }
-        changes.text()
+        changes
     }
 
     /// The rules that mark and masquerade stay for all containers, one a mark.
@@ -113,7 +115,7 @@ impl<'a> Listing<'a> {
     }
 
     /// What removes these chains and all that leads to them; nothing where there is none of them.
-    pub(crate) fn removal(&self, chains: &[String]) -> Option<String> {
+    pub(crate) fn removal(&self, chains: &[String]) -> Option<Changes> {
         let mut changes = Changes::default();
         for chain in chains {
             for (from, rule) in self.leading_to(chain) {
@@ -124,7 +126,7 @@ impl<'a> Listing<'a> {
                 changes.line(&format!("-X {chain}"));
             }
         }
-        (!changes.lines.is_empty()).then(|| changes.text())
+        (!changes.lines.is_empty()).then_some(changes)
     }
 }
 
@@ -132,6 +134,8 @@ impl<'a> Listing<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     lines: String,
+    /// Whether they make what all containers share.
+    pub(crate) touch_shared: bool,
 }
 
 impl Changes {

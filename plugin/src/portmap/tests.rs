@@ -245,11 +245,13 @@ proptest! {
                 let mappings = mappings(&ports.into(), true);
                 let wish = Wish { container: &container, ..wish(&mappings, &pods, &options) };
                 let wanted = ContainerRules::new(&wish, pods[0]);
-                table = table.restored(&listing.addition(&wanted)).unwrap();
+                let changes = listing.addition(&wanted);
+                prop_assert_eq!(changes.touch_shared, !text.contains(rules::ENTRY_CHAIN));
+                table = table.restored(&changes.text()).unwrap();
                 alive.insert(container, wanted);
             } else if let Some(changes) = listing.removal(&chains_of("test", &container)) {
                 prop_assert!(alive.remove(&container).is_some(), "rules of {} were left", container);
-                table = table.restored(&changes).unwrap();
+                table = table.restored(&changes.text()).unwrap();
             } else {
                 prop_assert!(!alive.contains_key(&container));
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::actor::view::{EventStatus, PodStatus, SourceStatus};
+use crate::routes::RoutesStatus;
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 
@@ -32,6 +33,13 @@ fn status() -> Status {
             subnets: vec![HOSTILE.to_owned()],
         },
         pool: vec![family],
+        routes: Some(RoutesStatus {
+            kind: HOSTILE.to_owned(),
+            awaits: Some(HOSTILE.to_owned()),
+            refused: vec![HOSTILE.to_owned()],
+            cluster_error: Some(HOSTILE.to_owned()),
+            ..RoutesStatus::default()
+        }),
         cool_downs_skipped: 0,
         pods: vec![pod],
         events: vec![EventStatus { at: HOSTILE.to_owned(), event: HOSTILE.to_owned() }],
@@ -45,7 +53,7 @@ fn nothing_from_outside_becomes_markup() {
     assert!(!page.contains("'x'"), "{page}");
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;").count(),
-        8,
+        12,
         "{page}"
     );
 }

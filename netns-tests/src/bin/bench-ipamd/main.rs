@@ -4,6 +4,7 @@
 //! and how soon a restarted daemon is ready. The load runs on the same processors as the daemon.
 
 mod load;
+mod routes;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -63,10 +64,14 @@ fn bench(arguments: &[String]) -> Result<ExitCode, Failure> {
         match argument.as_str() {
             "--write" => file = Some(rest.next().doing("--write needs a file")?),
             "--strict" => strict = true,
+            routes::HERE => {
+                let folder = rest.next().doing("--routes-here needs a folder")?;
+                return routes::measure(Path::new(folder)).map(|()| ExitCode::SUCCESS);
+            }
             other => return Err(Failure::failed(format!("unknown argument {other}"))),
         }
     }
-    let rows = [throughput()?.to_vec(), memory_and_restart()?].concat();
+    let rows = [throughput()?.to_vec(), memory_and_restart()?, routes::rows()?].concat();
     let text = markdown(&rows)?;
     writeln!(std::io::stdout(), "{text}")?;
     if let Some(file) = file {

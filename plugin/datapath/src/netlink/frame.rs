@@ -12,11 +12,15 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// One message of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message<'a> {
-    pub(super) kind: u16,
-    pub(super) flags: u16,
-    pub(super) sequence: u32,
-    pub(super) body: &'a [u8],
+pub struct Message<'a> {
+    /// `nlmsg_type`, for example `RTM_NEWROUTE`.
+    pub kind: u16,
+    /// `nlmsg_flags`.
+    pub flags: u16,
+    /// `nlmsg_seq`; 0 in what the kernel tells a multicast group.
+    pub sequence: u32,
+    /// What follows the netlink header.
+    pub body: &'a [u8],
 }
 
 /// What `NLMSG_ERROR` or `NLMSG_DONE` reports.
@@ -27,7 +31,7 @@ pub(super) enum Status {
 }
 
 /// Iterates over the messages of a datagram; a broken length ends it with an error.
-pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, &'static str>> {
+pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message<'_>, &'static str>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -28,5 +28,6 @@ mod tests;
 pub use attribute::attributes;
 pub use error::NetlinkError;
 pub use exchange::Reply;
+pub use frame::{Message, messages};
 pub use request::Request;
 pub use socket::{Protocol, Socket};

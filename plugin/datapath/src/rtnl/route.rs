@@ -33,17 +33,29 @@ const RTA_PREFSRC: u16 = 7;
 const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
+/// Bytes of `struct rtnexthop`, and where `rtnh_ifindex` is in it.
+const NEXT_HOP: usize = 8;
+const NEXT_HOP_INDEX: usize = 4;
 const RTAX_MTU: u16 = 2;
 const RTAX_ADVMSS: u16 = 8;
 /// `IP6_RT_PRIO_USER`.
 const IPV6_PRIORITY: u32 = 1024;
+
+/// The metric that the kernel gives a route to `dst` for which none is named.
+pub(crate) fn default_priority(dst: IpNet) -> u32 {
+    match dst {
+        IpNet::V4(_) => 0,
+        IpNet::V6(_) => IPV6_PRIORITY,
+    }
+}
 
 /// A route as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Installed {
     /// The route; every member that the kernel always fills is `Some`.
     pub(crate) route: Route,
-    /// The index of the link it leaves by; of several next hops the first's.
+    /// The index of the link it leaves by; of several next hops the first's, as `via` is.
     pub(crate) link: u32,
 }
 
@@ -53,7 +65,7 @@ impl Installed {
     pub(crate) fn satisfies(&self, wanted: &Route) -> bool {
         let found = &self.route;
         let is_v4 = wanted.dst.addr().is_ipv4();
-        let priority = wanted.priority.unwrap_or(if is_v4 { 0 } else { IPV6_PRIORITY });
+        let priority = wanted.priority.unwrap_or(default_priority(wanted.dst));
         // The kernel keeps no scope for IPv6 routes.
         let scope = if is_v4 { scope(wanted).into() } else { found.scope.unwrap_or_default() };
         found.dst == wanted.dst.trunc()
@@ -90,6 +102,23 @@ pub(crate) fn add_first(index: u32, route: &Route) -> Request {
 }
 
 fn create(index: u32, route: &Route, flags: u16) -> Request {
+    let what = format!("add route to {}", described(route));
+    Request::route(what, NLM_F_CREATE | flags, &RouteNetlinkMessage::NewRoute(message(index, route)))
+}
+
+/// Deletes the route over the link with this index that is like `route` in everything that `route` names; `ESRCH` where
+/// there is none.
+pub(crate) fn delete(index: u32, route: &Route) -> Request {
+    let what = format!("delete route to {}", described(route));
+    Request::route(what, 0, &RouteNetlinkMessage::DelRoute(message(index, route)))
+}
+
+fn described(route: &Route) -> String {
+    let via = route.via.map(|via| format!(" via {via}")).unwrap_or_default();
+    format!("{}{via}", route.dst)
+}
+
+fn message(index: u32, route: &Route) -> RouteMessage {
     let Route { dst, via, source, mtu, advmss, priority, table, protocol, .. } = route;
     let mut message = RouteMessage::default();
     message.header.address_family = family(*dst);
@@ -107,9 +136,7 @@ fn create(index: u32, route: &Route, flags: u16) -> Request {
     message.attributes.extend(priority.map(RouteAttribute::Priority));
     message.attributes.extend(table.map(RouteAttribute::Table));
     message.attributes.extend((!metrics.is_empty()).then_some(RouteAttribute::Metrics(metrics)));
-    let via = via.map(|via| format!(" via {via}")).unwrap_or_default();
-    let what = format!("add route to {dst}{via}");
-    Request::route(what, NLM_F_CREATE | flags, &RouteNetlinkMessage::NewRoute(message))
+    message
 }
 
 fn scope(route: &Route) -> RouteScope {
@@ -127,6 +154,14 @@ pub(crate) fn list(socket: &mut Socket, family: AddressFamily) -> Result<Vec<Ins
     message.header.kind = RouteType::Unicast;
     let request = Request::route("list routes", NLM_F_DUMP, &RouteNetlinkMessage::GetRoute(message));
     Ok(socket.query(&request)?.iter().filter_map(|reply| parse(&reply.body)).collect())
+}
+
+/// All unicast routes of the main table, of both families.
+pub(crate) fn list_main(socket: &mut Socket) -> Result<Vec<Installed>, NetlinkError> {
+    let mut routes = list(socket, AddressFamily::Inet)?;
+    routes.extend(list(socket, AddressFamily::Inet6)?);
+    routes.retain(Installed::is_main);
+    Ok(routes)
 }
 
 /// Waits until packets to an IPv6 address are taken as the namespace's own.
@@ -189,7 +224,27 @@ pub(crate) fn family(net: IpNet) -> AddressFamily {
     }
 }
 
-pub(super) fn parse(body: &[u8]) -> Option<Installed> {
+/// Whether the body of a message is about a unicast route.
+pub(crate) fn is_unicast(body: &[u8]) -> bool {
+    body.get(TYPE) == Some(&u8::from(RouteType::Unicast))
+}
+
+/// `struct rtvia`: a family, then an address of it.
+fn next_hop_of_other_family(value: &[u8]) -> Option<IpAddr> {
+    value::ip(value.get(2..)?)
+}
+
+/// The address of the first `struct rtnexthop`, whose attributes follow it within its length.
+fn first_next_hop(value: &[u8]) -> Option<IpAddr> {
+    let length = usize::from(u16::from_ne_bytes(*value.first_chunk()?));
+    attributes(value.get(NEXT_HOP..length)?).find_map(|(kind, value)| match kind {
+        RTA_GATEWAY => value::ip(value),
+        RTA_VIA => next_hop_of_other_family(value),
+        _ => None,
+    })
+}
+
+pub(crate) fn parse(body: &[u8]) -> Option<Installed> {
     let [family, prefix_length, _, _, table, protocol, scope, _] = *body.first_chunk::<8>()?;
     let mut dst = if AddressFamily::from(family) == AddressFamily::Inet {
         IpAddr::from([0; 4])
@@ -203,12 +258,15 @@ pub(super) fn parse(body: &[u8]) -> Option<Installed> {
         match kind {
             RTA_DST => dst = value::ip(value)?,
             RTA_GATEWAY => via = value::ip(value),
+            RTA_VIA => via = next_hop_of_other_family(value),
             RTA_PREFSRC => source = value::ip(value),
             RTA_OIF => link = value::number(value),
             RTA_PRIORITY => priority = value::number(value)?,
             RTA_TABLE => table = value::number(value)?,
-            // struct rtnexthop: the link's index is its second half.
-            RTA_MULTIPATH => link = link.or(value.get(4..).and_then(value::number)),
+            RTA_MULTIPATH => {
+                link = link.or(value.get(NEXT_HOP_INDEX..).and_then(value::number));
+                via = via.or(first_next_hop(value));
+            }
             RTA_METRICS => {
                 for (metric, value) in attributes(value) {
                     match metric {

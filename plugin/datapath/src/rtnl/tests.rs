@@ -128,7 +128,21 @@ fn a_default_route_of_several_next_hops_leaves_by_the_first() {
     .concat();
     let installed = route::parse(&body).unwrap();
     assert!(installed.is_main_default());
-    assert_eq!(installed.link, 6);
+    assert_eq!((installed.link, installed.route.via), (6, None));
+}
+
+#[test]
+fn the_next_hop_is_found_wherever_the_kernel_says_it() {
+    let header = [2, 24, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+    let to = [8, 0, 1, 0, 10, 9, 9, 0];
+    let over = [8, 0, 4, 0, 6, 0, 0, 0];
+    let via = |body: &[&[u8]]| route::parse(&body.concat()).unwrap().route.via.map(|via| via.to_string());
+    // RTA_MULTIPATH of one hop over link 6 with an RTA_GATEWAY, and RTA_VIA with an address of IPv6.
+    let hops = [&[20, 0, 9, 0, 16, 0, 0, 0, 6, 0, 0, 0][..], &[8, 0, 5, 0, 10, 0, 0, 1]].concat();
+    assert_eq!(via(&[&header, &to, &hops]).as_deref(), Some("10.0.0.1"));
+    let v6 = [&[22, 0, 18, 0, 10, 0, 0xfe, 0x80][..], &[0; 13], &[1], &[0; 2]].concat();
+    assert_eq!(via(&[&header, &to, &over, &v6]).as_deref(), Some("fe80::1"));
+    assert_eq!(via(&[&header, &to, &over]), None);
 }
 
 fn address() -> impl Strategy<Value = IpNet> {
