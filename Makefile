@@ -26,7 +26,7 @@ export CNITOOL_130   ?= $(TOOLS)/cnitool-1.3.0/cnitool
 export CNITOOL_131   ?= $(TOOLS)/cnitool-1.3.1/cnitool
 export REFERENCE_BIN ?= $(TOOLS)/plugins-1.9.1
 
-.PHONY: build tools demo test bench lint install install-daemons images clean
+.PHONY: build tools demo test e2e bench lint install install-daemons images clean
 
 ## build: the static binaries, at target/release/podnet, podnet-ipamd and podnet-masq-agent; each by itself, so that features do not mix
 build:
@@ -55,6 +55,11 @@ demo: build tools
 ## test: every test; what needs root runs in namespaces of its own
 test: build tools
 	cargo test --workspace --locked
+
+## e2e: real Kubernetes on this machine, two nodes in namespaces, and everything that it does with podnet; its programs are
+## built from their Go modules into E2E_CACHE (default ~/.cache/podnet-e2e), once, in about ten minutes; SCENARIO="kubenet vnet" chooses
+e2e: images
+	netns-tests/e2e/run $(SCENARIO)
 
 ## bench: ratios to the reference plugins and to the kernel's floor, in one run, and the daemons under load; WRITE=BENCHMARKS.md
 ## writes the report

@@ -72,8 +72,9 @@ fn default_routes(ranges: &[IpNet]) -> Value {
     routes.into_iter().filter(|(has, _)| *has).map(|(_, destination)| json!({"dst": destination})).collect()
 }
 
-/// Puts the file in its place, complete from its first moment. It is written outside of the directory that the
-/// runtime watches, where that can be renamed from: else under a name that the runtime does not read.
+/// Puts the file in its place, complete from its first moment: renamed within the directory that the runtime watches, from a
+/// name that it does not read. containerd looks only when a file there is written, removed or renamed away
+/// (`cni_conf_syncer.go`); one that comes from elsewhere is none of these, and would never be seen.
 pub fn write(conflist: &Conflist, config: &Config, ranges: &[IpNet]) -> Result<(), ConflistError> {
     let Some(text) = render(conflist.template, &config.listen.socket, ranges)? else { return Ok(()) };
     let path = &conflist.path;
@@ -83,25 +84,12 @@ pub fn write(conflist: &Conflist, config: &Config, ranges: &[IpNet]) -> Result<(
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(file("create the directory of", path))?;
     }
-    let outside = outside_of(path);
-    place(&outside, path, &text)
-        .or_else(|error| {
-            // Where only the watched directory is the node's, as in a container.
-            use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem};
-            if matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem) {
-                place(&path.with_extension("new"), path, &text)
-            } else {
-                Err(error)
-            }
-        })
-        .map_err(file("write", path))
+    place(&draft_of(path), path, &text).map_err(file("write", path))
 }
 
-/// Beside the watched directory.
-fn outside_of(path: &Path) -> PathBuf {
+fn draft_of(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let directory = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
-    directory.join(format!(".{name}.podnet-ipamd"))
+    path.with_file_name(format!(".{name}.podnet-ipamd"))
 }
 
 fn place(new: &Path, path: &Path, text: &str) -> io::Result<()> {
@@ -177,10 +165,10 @@ mod tests {
         let conflist = config.conflist.clone().unwrap();
         fs::create_dir(folder.path().join("net.d")).unwrap();
         fs::write(&conflist.path, "{}").unwrap();
-        fs::write(outside_of(&conflist.path), "half").unwrap();
+        fs::write(draft_of(&conflist.path), "half").unwrap();
         write(&conflist, &config, &[]).unwrap();
         assert!(fs::read_to_string(&conflist.path).unwrap().contains("podnet-ipamd"));
-        assert!(!outside_of(&conflist.path).exists());
+        assert!(!draft_of(&conflist.path).exists());
     }
 
     #[test]

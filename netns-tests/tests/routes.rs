@@ -286,6 +286,7 @@ fn not_wanted_any_more() -> Outcome {
 
 fn the_cloud_is_awaited() -> Outcome {
     let stage = Stage::with_link()?;
+    stage.server.edit(&stage::path("own"), &json!({"spec": {"providerID": "azure:///own"}}));
     let conflist = stage.folder().join("net.d/10-podnet.conflist");
     let rest = format!("{CLOUD}conflist: {{path: {}, template: kubenet}}\n", conflist.display());
     let daemon = stage.start(&rest)?;

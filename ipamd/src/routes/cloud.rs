@@ -1,7 +1,7 @@
 //! `routes: cloud`: the cloud's route controller makes the routes, and says so on the Node.
 //!
 //! A node that has no condition `NetworkUnavailable` yet is one that the controller has not looked at: the answer is
-//! awaited, too. What was there before stays: a node that was declared ready in an earlier life of the daemon stays so.
+//! awaited, too, but on a node that no cloud manages, where nobody will ever give one. What was there before stays: a node that was declared ready in an earlier life of the daemon stays so.
 
 use super::condition::is_cleared;
 use super::nodes::{Condition, NodeObject, all_nodes};
@@ -39,7 +39,7 @@ pub(super) async fn wait(cluster: Cluster, outlet: Outlet) {
         }
         said = awaits;
     }
-    tracing::info!(%node, "the cloud's route controller has cleared NetworkUnavailable");
+    tracing::info!(%node, "nothing of the cloud is awaited any longer");
     outlet.cleared.send_replace(true);
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn wait(cluster: Cluster, outlet: Outlet) {
 fn state(object: Option<&NodeObject>) -> Option<String> {
     let Some(object) = object else { return Some("is not there, and neither is the node".to_owned()) };
     match &object.status.network {
-        None => Some("is not there yet".to_owned()),
+        None => object.has_cloud().then(|| "is not there yet".to_owned()),
         condition if is_cleared(condition.as_ref()) => None,
         Some(Condition { status, reason, .. }) => {
             let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();

@@ -58,6 +58,28 @@ struct Spec {
     /// What is there where `podCIDRs` is not.
     #[serde(default, rename = "podCIDR")]
     first: Option<Box<str>>,
+    /// What a cloud's controller calls the machine; none where no cloud manages the node.
+    #[serde(default, rename = "providerID")]
+    provider: Option<Box<str>>,
+    #[serde(default)]
+    taints: Option<Vec<Taint>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Taint {
+    key: Box<str>,
+}
+
+/// What kubelet marks its Node with until a cloud's controller has seen it (k8s.io/cloud-provider/api).
+const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+
+impl NodeObject {
+    /// Whether a cloud manages the node, or is about to.
+    pub(super) fn has_cloud(&self) -> bool {
+        let awaits_one = |taint: &Taint| &*taint.key == UNINITIALIZED;
+        self.spec.provider.as_deref().is_some_and(|name| !name.is_empty())
+            || self.spec.taints.iter().flatten().any(awaits_one)
+    }
 }
 
 /// `status`.
@@ -95,7 +117,7 @@ impl Condition {
 
 impl From<NodeObject> for Peer {
     fn from(node: NodeObject) -> Self {
-        let Spec { mut cidrs, first } = node.spec;
+        let Spec { mut cidrs, first, .. } = node.spec;
         if cidrs.is_empty() {
             cidrs.extend(first.and_then(|text| network(&text)));
         }
@@ -133,6 +155,23 @@ fn network_unavailable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cloud_is_known_by_the_name_it_gives_or_by_the_taint_that_waits_for_it() {
+        let of =
+            |spec: &str| node(&format!(r#"{{"metadata": {{"name": "n"}}, "spec": {spec}}}"#)).has_cloud();
+        assert!(of(r#"{"providerID": "azure:///x"}"#));
+        assert!(of(
+            r#"{"taints": [{"key": "node.cloudprovider.kubernetes.io/uninitialized", "effect": "NoSchedule"}]}"#
+        ));
+        for spec in [
+            "{}",
+            r#"{"providerID": "", "taints": null}"#,
+            r#"{"taints": [{"key": "node.kubernetes.io/not-ready"}]}"#,
+        ] {
+            assert!(!of(spec), "{spec}");
+        }
+    }
 
     fn node(text: &str) -> NodeObject {
         serde_json::from_str(text).unwrap()

@@ -1,0 +1,29 @@
+# Sourced by the cases: podnet comes to the cluster as it does to anybody's, by one `kubectl apply`.
+. "$(dirname "${BASH_SOURCE[0]}")/cluster.sh"
+
+# What a cloud's route controller says once its routes are there.
+network_available() {
+    k patch node "$1" --subresource=status --type=strategic -p '{"status": {"conditions": [{"type": "NetworkUnavailable", "status": "False",
+        "reason": "RouteCreated", "message": "e2e has made the routes"}]}}'
+}
+
+network_up() {
+    local node
+    k apply -k "$ROOT/conf/kubernetes/overlays/$OVERLAY"
+    if [ "$ROUTES" = cloud ]; then
+        for node in $NODES; do network_available "$node"; done
+    fi
+    if [ "$OVERLAY" = vnet ]; then
+        k apply -k "$E2E/grant"
+        "$E2E/lib/fabric" </dev/null >"$RUN/fabric.log" 2>&1 &
+        disown
+    fi
+}
+
+# Each DaemonSet has a ready pod on each node.
+daemons_ready() {
+    local name
+    for name in podnet-ipamd podnet-masq-agent; do
+        k -n kube-system rollout status "daemonset/$name" --timeout=5s
+    done
+}
