@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podnet_daemon_kit::{Chain, Readiness};
+use podnet_ipam_api::debug::{Findings, RoutesStatus, Upkeep};
 use podnet_ipam_core::{Event, Family, Pool};
 use podnet_ipam_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -28,10 +29,8 @@ use crate::history::History;
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
-use crate::reconcile::Findings;
-use crate::routes::RoutesStatus;
 use crate::source::{Needs, Report};
-use crate::upkeep::{Kept, Upkeep};
+use crate::upkeep::Kept;
 
 mod answer;
 mod asked;

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podnet_daemon_kit::stop::Stop;
+use podnet_ipam_api::debug::{Findings, Missing};
 use podnet_ipam_core::Released;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -37,33 +37,6 @@ use links::Links;
 
 /// After a link is gone, its DEL has this long to give the addresses back by itself.
 const SETTLE: Duration = Duration::from_secs(1);
-
-/// What the last look found, for the status.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Findings {
-    /// Since the last look.
-    pub age_seconds: u64,
-    /// Attachments that show no sign of life, and when they lose their addresses.
-    pub missing: Vec<Missing>,
-    /// How many attachments never showed any: those of other clients without links or routes here.
-    pub unseen: usize,
-    /// Addresses that two claim, in words.
-    pub conflicts: Vec<String>,
-}
-
-/// An attachment without a sign of life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Missing {
-    /// The sandbox.
-    #[serde(rename = "containerID")]
-    pub container: String,
-    /// What it has.
-    pub addresses: Vec<IpAddr>,
-    /// When it loses them, unless it shows a sign.
-    pub released_in_seconds: u64,
-}
 
 /// Looks again and again.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ mod nodes;
 mod plan;
 mod status;
 
-pub use status::{Outlet, RoutesStatus};
+pub use status::{Outlet, summary};
 
 use podnet_daemon_kit::Chain;
 use tokio::task::JoinHandle;

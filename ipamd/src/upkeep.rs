@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-pub use podnet_ipam_api::debug::Upkeep;
-
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Response;
 
+mod health;
+
+pub use health::{Findings, Health, Missing, RoutesStatus, Upkeep};
+
 /// What [`crate::path::DEBUG_ADDRESSES`] is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -128,33 +132,4 @@ pub struct RestData {
     /// The addresses, by name.
     #[serde(rename = "PodIPConfigState")]
     pub addresses: BTreeMap<String, IpStatus>,
-}
-
-/// How something is that the server keeps on the node for all pods.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Upkeep {
-    /// Whether it is as it has to be.
-    pub in_force: bool,
-    /// Why it is not.
-    pub error: Option<String>,
-}
-
-impl Upkeep {
-    /// As it has to be, or not, and why.
-    pub fn of(error: Option<String>) -> Self {
-        Self { in_force: error.is_none(), error }
-    }
-}
-
-/// Of the server's status ([`crate::path::DEBUG_STATUS`]) what says whether the node has what it needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Health {
-    /// Why an ADD could not be served now; none: it could.
-    pub not_ready: Option<String>,
-    /// How the table `inet podnet-node` is; none: no rules are asked for.
-    pub node_rules: Option<Upkeep>,
-    /// How the routes to the pods' subnets are; none: none are asked for.
-    pub subnet_routes: Option<Upkeep>,
 }

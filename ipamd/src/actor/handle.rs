@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use podnet_ipam_api::debug::{Findings, Upkeep};
 use podnet_ipam_core::{Assigned, Conflict, Holder, Key, Refused, Released, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Actor;
 use crate::config;
 use crate::networks::Networks;
-use crate::reconcile::Findings;
-use crate::upkeep::{Kept, Upkeep};
+use crate::upkeep::Kept;
 
 /// Requests that may wait; more wait in their own connections.
 const QUEUE: usize = 1024;

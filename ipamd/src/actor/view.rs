@@ -5,16 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use podnet_ipam_api::INFRA_NIC;
-use podnet_ipam_api::debug::{IpState, IpStatus, PodInfo};
+use podnet_ipam_api::debug::{Findings, IpState, IpStatus, PodInfo, RoutesStatus, Upkeep};
 use podnet_ipam_api::endpoint::{EndpointInfo, IpInfo, IpMask};
 use podnet_ipam_core::{Attachment, Counts, Family, Holder, Slot, State};
 use serde::{Deserialize, Serialize};
 
 use super::Actor;
 use crate::clock;
-use crate::reconcile::Findings;
-use crate::routes::RoutesStatus;
-use crate::upkeep::{Kept, Upkeep};
+use crate::upkeep::Kept;
 
 /// All that an operator asks first: `GET /debug/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

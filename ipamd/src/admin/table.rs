@@ -1,8 +1,9 @@
 //! The status in tables, for people.
 
+use podnet_ipam_api::debug::{Findings, Missing, RoutesStatus};
+
 use crate::actor::view::{FamilyStatus, PodStatus, Status};
-use crate::reconcile::{Findings, Missing};
-use crate::routes::RoutesStatus;
+use crate::routes::summary;
 
 /// The whole status.
 pub(super) fn of(status: &Status) -> String {
@@ -59,7 +60,7 @@ fn state(status: &Status) -> String {
 }
 
 fn routes(routes: &RoutesStatus) -> String {
-    let mut text = format!("routes {}: {}\n", routes.kind, visible(&routes.summary()));
+    let mut text = format!("routes {}: {}\n", routes.kind, visible(&summary(routes)));
     let refused = routes.refused.iter().map(|refused| format!("no route: {refused}"));
     for line in routes.problems().map(|problem| format!("routes error: {problem}")).chain(refused) {
         text.extend(["  ", &*visible(&line), "\n"]);

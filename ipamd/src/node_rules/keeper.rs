@@ -17,6 +17,7 @@ use podnet_daemon_kit::Chain;
 use podnet_daemon_kit::damping::Damper;
 use podnet_daemon_kit::nf_tables::{Change, Monitor, News};
 use podnet_daemon_kit::stop::Stop;
+use podnet_ipam_api::debug::Upkeep;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
@@ -27,7 +28,7 @@ use crate::actor::Handle;
 use crate::config::NodeRules;
 use crate::metrics::Metrics;
 use crate::networks::Networks;
-use crate::upkeep::{Kept, Upkeep};
+use crate::upkeep::Kept;
 
 /// A look without any cause: notifications may be lost, or not to be had.
 const FULL_CHECK: Duration = Duration::from_mins(1);

@@ -3,9 +3,11 @@
 //! A node that has no condition `NetworkUnavailable` yet is one that the controller has not looked at: the answer is
 //! awaited, too, but on a node that no cloud manages, where nobody will ever give one. What was there before stays: a node that was declared ready in an earlier life of the daemon stays so.
 
+use podnet_ipam_api::debug::RoutesStatus;
+
 use super::condition::is_cleared;
 use super::nodes::{Condition, NodeObject, all_nodes};
-use super::status::{Outlet, RoutesStatus};
+use super::status::Outlet;
 use crate::cluster::{Change, Cluster, Target, Watch};
 use crate::config::Routes;
 

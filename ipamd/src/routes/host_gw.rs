@@ -16,6 +16,7 @@ use std::time::Duration;
 use podnet_daemon_kit::Chain;
 use podnet_datapath::netlink::NetlinkError;
 use podnet_datapath::{MainTable, TableRoute};
+use podnet_ipam_api::debug::RoutesStatus;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -24,7 +25,7 @@ use super::condition::{clear, is_cleared};
 use super::monitor::Monitor;
 use super::nodes::{Condition, NodeObject, Nodes, Peer, all_nodes};
 use super::plan::{Difference, PROTOCOL, Refusal, Table, plan};
-use super::status::{Outlet, RoutesStatus};
+use super::status::Outlet;
 use crate::cluster::{Change, Cluster, ClusterError, Pace, Watch};
 use crate::config::Routes;
 

@@ -2,49 +2,19 @@
 
 use podnet_daemon_kit::Chain;
 use podnet_daemon_kit::prometheus::metrics::gauge::Gauge;
-use serde::{Deserialize, Serialize};
+use podnet_ipam_api::debug::RoutesStatus;
 use tokio::sync::watch;
 
 use crate::cluster::ClusterError;
 use crate::config::Routes;
 use crate::metrics::RouteMetrics;
 
-/// How the routes to other nodes' pods are, where they are somebody's business.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RoutesStatus {
-    /// `routes` of the configuration.
-    pub kind: String,
-    /// What has to happen before the routes are as they should be.
-    pub awaits: Option<String>,
-    /// The other nodes that are known.
-    pub nodes: usize,
-    /// The routes that are there.
-    pub routes: usize,
-    /// The ranges that get no route, each with its node and the reason.
-    pub refused: Vec<String>,
-    /// Why what the API server says is not known.
-    pub cluster_error: Option<String>,
-    /// Why the kernel's routes are not as they should be.
-    pub kernel_error: Option<String>,
-    /// Why the node's condition cannot be written.
-    pub condition_error: Option<String>,
-}
-
-impl RoutesStatus {
-    /// In a few words.
-    pub fn summary(&self) -> String {
-        match (&self.awaits, self.kind == Routes::Cloud.kind()) {
-            (Some(awaits), _) => format!("waiting for {awaits}"),
-            (None, true) => "the cloud has made them".to_owned(),
-            (None, false) => format!("{} to the pods of {} other nodes", self.routes, self.nodes),
-        }
-    }
-
-    /// All that is not as it should be, but for single ranges.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        let errors = [&self.cluster_error, &self.kernel_error, &self.condition_error];
-        errors.into_iter().flatten().map(String::as_str)
+/// The routes in a few words.
+pub fn summary(status: &RoutesStatus) -> String {
+    match (&status.awaits, status.kind == Routes::Cloud.kind()) {
+        (Some(awaits), _) => format!("waiting for {awaits}"),
+        (None, true) => "the cloud has made them".to_owned(),
+        (None, false) => format!("{} to the pods of {} other nodes", status.routes, status.nodes),
     }
 }
 

@@ -8,11 +8,12 @@ use std::fmt::{self, Write};
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode};
 use podnet_daemon_kit::http::{self, Answer};
+use podnet_ipam_api::debug::RoutesStatus;
 
 use super::Server;
 use crate::actor::Actor;
 use crate::actor::view::{FamilyStatus, Status};
-use crate::routes::RoutesStatus;
+use crate::routes::summary;
 
 /// Nothing is loaded and nothing runs, whatever a pod is called.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -154,7 +155,7 @@ fn write_source(page: &mut String, status: &Status) -> fmt::Result {
 }
 
 fn write_routes(page: &mut String, routes: &RoutesStatus) -> fmt::Result {
-    write!(page, "<h2>Routes</h2><p>{}: {}</p>", Escaped(&routes.kind), Escaped(routes.summary()))?;
+    write!(page, "<h2>Routes</h2><p>{}: {}</p>", Escaped(&routes.kind), Escaped(summary(routes)))?;
     for problem in routes.problems() {
         write!(page, "<p class=\"not-ready\">{}</p>", Escaped(problem))?;
     }

@@ -9,6 +9,7 @@ use podnet_daemon_kit::Chain;
 use podnet_daemon_kit::stop::Stop;
 use podnet_datapath::MainTable;
 use podnet_datapath::netlink::NetlinkError;
+use podnet_ipam_api::debug::Upkeep;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -19,7 +20,7 @@ use super::record::Record;
 use crate::actor::Handle;
 use crate::config::NodeRules;
 use crate::networks::Networks;
-use crate::upkeep::{Kept, Upkeep};
+use crate::upkeep::Kept;
 
 /// Between two looks: a route that others delete, or that went with its link, is back after this.
 const INTERVAL: Duration = Duration::from_secs(10);

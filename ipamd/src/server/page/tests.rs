@@ -1,7 +1,7 @@
+use podnet_ipam_api::debug::Upkeep;
+
 use super::*;
 use crate::actor::view::{EventStatus, PodStatus, SourceStatus};
-use crate::routes::RoutesStatus;
-use crate::upkeep::Upkeep;
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&";
 

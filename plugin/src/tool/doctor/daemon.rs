@@ -14,6 +14,10 @@ use crate::error::chain;
 use crate::ipam::DEFAULT_SOCKET;
 use crate::tool::conf_dir::{ConfFile, kind};
 
+mod health;
+
+use health::Ailment;
+
 /// A daemon that is well answers in a fraction of this.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -48,32 +52,23 @@ fn findings(socket: &str, answer: Result<Health, ClientError>) -> Vec<Finding> {
         why: why.to_owned(),
         fix,
     };
-    let show = || format!("podnet-ipamd status --socket {}", quoted(socket));
-    let Health { not_ready, node_rules, subnet_routes } = match answer {
-        Ok(health) => health,
+    match answer {
+        Ok(health) => {
+            let show = format!("podnet-ipamd status --socket {}", quoted(socket));
+            let ailments = health::ailments(&health).into_iter();
+            ailments
+                .map(|Ailment(severity, problem, why)| finding(severity, problem, why, show.clone()))
+                .collect()
+        }
         Err(error) => {
             let (problem, fix) = (chain(&error), "systemctl restart podnet-ipamd".to_owned());
-            return vec![finding(Severity::Error, problem, "pods get no addresses until it answers", fix)];
+            vec![finding(Severity::Error, problem, "pods get no addresses until it answers", fix)]
         }
-    };
-    let unready = not_ready.map(|reason| {
-        finding(Severity::Error, format!("it is not ready: {reason}"), "the next pod gets no address", show())
-    });
-    let rules = node_rules.and_then(|rules| rules.error).map(|error| {
-        let problem = format!("table inet podnet-node: {error}");
-        let why = "pods may not reach the metadata service and Azure's DNS server, or what is closed to them";
-        finding(Severity::Error, problem, why, show())
-    });
-    let routes = subnet_routes.and_then(|routes| routes.error).map(|error| {
-        let problem = format!("routes to the pods' subnets: {error}");
-        finding(Severity::Warning, problem, "pods of other nodes are asked for elsewhere", show())
-    });
-    unready.into_iter().chain(rules).chain(routes).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use podnet_ipam_api::debug::Upkeep;
     use serde_json::json;
 
     use super::*;
@@ -85,29 +80,5 @@ mod tests {
         assert_eq!(socket(json!({"type": "podnet-ipam", "socket": "/s"})).as_deref(), Some("/s"));
         assert_eq!(socket(json!({"type": "host-local"})), None);
         assert_eq!(socket_of(&json!({"type": "portmap"})), None);
-    }
-
-    #[test]
-    fn what_the_daemon_says_is_wrong_is_found() {
-        let problems = |health| -> Vec<String> {
-            findings("/s", Ok(health)).into_iter().map(|finding| finding.problem).collect()
-        };
-        assert_eq!(problems(Health::default()), Vec::<String>::new());
-        let well = Health { node_rules: Some(Upkeep::of(None)), ..Health::default() };
-        assert_eq!(problems(well), Vec::<String>::new());
-        let bad = |words: &str| Some(Upkeep::of(Some(words.to_owned())));
-        let ill = Health {
-            not_ready: Some("no addresses yet".to_owned()),
-            node_rules: bad("nft is not in PATH"),
-            subnet_routes: bad("no gateway"),
-        };
-        assert_eq!(
-            problems(ill),
-            [
-                "it is not ready: no addresses yet",
-                "table inet podnet-node: nft is not in PATH",
-                "routes to the pods' subnets: no gateway"
-            ]
-        );
     }
 }
