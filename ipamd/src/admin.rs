@@ -11,9 +11,8 @@ use podnet_ipam_api::{IpConfigsRequest, PodRef, path};
 use serde_json::Value;
 
 use crate::actor::view::{PodStatus, Status};
+use crate::cleanup::{self, CleanupError};
 use crate::config::{Config, ConfigError};
-use crate::node_rules::{self, NodeRulesError};
-use crate::subnet_route::{self, SubnetRouteError};
 
 mod table;
 
@@ -34,10 +33,7 @@ pub enum AdminError {
     Nobody(Whose),
     /// What the daemon keeps on the node cannot be removed.
     #[error(transparent)]
-    NodeRules(#[from] NodeRulesError),
-    /// Nor can its routes.
-    #[error(transparent)]
-    SubnetRoute(#[from] SubnetRouteError),
+    Cleanup(#[from] CleanupError),
     /// The answer cannot be printed.
     #[error("the daemon's answer cannot be printed")]
     Print(#[source] serde_json::Error),
@@ -121,16 +117,9 @@ pub fn release(socket: &Path, whose: &Whose) -> Result<String, AdminError> {
 /// Removes what the daemon keeps on the node for all pods, and says what that was.
 pub fn cleanup(path: &Path) -> Result<String, AdminError> {
     let config = Config::read(path).map_err(AdminError::Config)?;
-    let routes = subnet_route::remove(&config.state)?;
-    let rules = node_rules::remove()?;
-    let mut said = Vec::new();
-    if rules {
-        said.push("removed table inet podnet-node\n".to_owned());
-    }
-    if routes > 0 {
-        said.push(format!("removed {routes} routes to the pods' subnets\n"));
-    }
-    Ok(if said.is_empty() { "nothing to remove\n".to_owned() } else { said.concat() })
+    let removed = cleanup::cleanup(&config.state)?;
+    let said: String = removed.iter().flat_map(|what| ["removed ", what, "\n"]).collect();
+    Ok(if said.is_empty() { "nothing to remove\n".to_owned() } else { said })
 }
 
 impl Whose {

@@ -133,6 +133,8 @@ pub struct Conflist {
 pub enum Template {
     /// `vnet-transparent`: pods of mode vnet, routed.
     VnetTransparent,
+    /// `vnet-bridge`: pods of mode vnet, on a bridge in place of the node's link.
+    VnetBridge,
     /// `kubenet`: pods on the bridge `cbr0`, with addresses of this daemon.
     Kubenet,
     /// `kubenet-host-local`: pods on the bridge `cbr0`, with addresses of the node's pod ranges that the plugin keeps itself.
@@ -164,7 +166,8 @@ fn join(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }
 
-const STATE: &str = "/run/podnet";
+/// `state` where nothing else is said.
+pub const STATE: &str = "/run/podnet";
 const METRICS: ([u8; 4], u16) = ([127, 0, 0, 1], 10092);
 
 impl Config {
@@ -352,11 +355,13 @@ fn conflist_path(node: &Node) -> Result<PathBuf, String> {
 fn template(node: &Node) -> Result<Template, String> {
     match fields::text(node)?.as_str() {
         "vnet-transparent" => Ok(Template::VnetTransparent),
+        "vnet-bridge" => Ok(Template::VnetBridge),
         "kubenet" => Ok(Template::Kubenet),
         "kubenet-host-local" => Ok(Template::KubenetHostLocal),
-        other => {
-            Err(format!("there is no template {other:?}, only vnet-transparent, kubenet, kubenet-host-local"))
-        }
+        other => Err(format!(
+            "there is no template {other:?}, only vnet-transparent, vnet-bridge, kubenet, \
+                 kubenet-host-local"
+        )),
     }
 }
 

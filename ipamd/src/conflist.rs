@@ -39,6 +39,7 @@ impl Template {
     fn text(self) -> &'static str {
         match self {
             Self::VnetTransparent => include_str!("../../conf/vnet-transparent.conflist"),
+            Self::VnetBridge => include_str!("../../conf/vnet-bridge.conflist"),
             Self::Kubenet => include_str!("../../conf/kubenet-ipamd.conflist"),
             Self::KubenetHostLocal => include_str!("../../conf/kubenet.conflist"),
         }
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_template_is_a_list_with_the_daemon_as_ipam() {
-        for template in [Template::VnetTransparent, Template::Kubenet] {
+        for template in [Template::VnetTransparent, Template::VnetBridge, Template::Kubenet] {
             let text = render(template, Path::new("/s"), &[]).unwrap().unwrap();
             let document: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(document["plugins"][0]["ipam"]["type"], "podnet-ipamd", "{template:?}");

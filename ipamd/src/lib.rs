@@ -14,6 +14,7 @@
 
 pub mod actor;
 pub mod admin;
+pub mod cleanup;
 pub mod clock;
 pub mod cluster;
 pub mod config;

@@ -18,5 +18,5 @@ mod nft;
 mod table;
 
 pub use keeper::keep;
-pub use nft::{NodeRulesError, remove};
+pub use nft::{NodeRulesError, remove_left};
 pub use table::{NoNodeAddress, Table};

@@ -13,8 +13,10 @@ mod monitor;
 mod nodes;
 mod plan;
 mod status;
+mod sweep;
 
 pub use status::{Outlet, summary};
+pub use sweep::remove;
 
 use podnet_daemon_kit::Chain;
 use tokio::task::JoinHandle;
@@ -27,7 +29,7 @@ pub fn start(routes: Option<Routes>, cluster: Cluster, outlet: Outlet) -> JoinHa
     outlet.cleared.send_replace(routes != Some(Routes::Cloud));
     tokio::spawn(async move {
         if routes != Some(Routes::HostGw)
-            && let Err(error) = host_gw::sweep().await
+            && let Err(error) = sweep::sweep().await
         {
             tracing::warn!(error = %Chain(&error), "routes of an earlier configuration may be left");
         }

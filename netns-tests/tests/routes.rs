@@ -9,9 +9,9 @@ use podnet_netns_tests::fleet;
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::node::OtherNode;
-use podnet_netns_tests::process::tool;
+use podnet_netns_tests::process::{command, run, tool};
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::{ensure, ensure_eq, probe, wait};
+use podnet_netns_tests::{ensure, ensure_eq, probe, tools, wait};
 use serde_json::json;
 
 mod stage;
@@ -153,7 +153,7 @@ fn what_gets_no_route() -> Outcome {
         ensure!(lines(&figures).any(|line| line == figure), "no {figure} in {figures}");
     }
     let said = tool(&[
-        &podnet_netns_tests::tools::ipamd()?.display().to_string(),
+        &tools::ipamd()?.display().to_string(),
         "status",
         "--socket",
         &daemon.socket().display().to_string(),
@@ -280,8 +280,19 @@ fn not_wanted_any_more() -> Outcome {
     stage::until_routes(&["10.244.2.0/24 10.0.0.2 up0"])?;
     // What a life before has left.
     daemon.stop()?;
-    let _daemon = stage.start("")?;
-    stage::until_routes(&[])
+    let daemon = stage.start("")?;
+    stage::until_routes(&[])?;
+    // And what the last life leaves.
+    stage.configure(HOST_GW)?;
+    stage::until_routes(&["10.244.2.0/24 10.0.0.2 up0"])?;
+    daemon.stop()?;
+    let file = stage.folder().join("ipamd.yaml").display().to_string();
+    let cleanup = || run(&mut command(tools::ipamd()?, ["cleanup", "--config", &file]), b"")?.success();
+    ensure_eq!(cleanup()?, "removed 1 routes to other nodes' pods\n", "what cleanup says");
+    ensure_eq!(stage::routes()?, [""; 0], "routes after cleanup");
+    ensure!(Place::Node.ip(&["route", "show"])?.contains("198.18.0.0/15"), "a foreign route is gone");
+    ensure_eq!(cleanup()?, "nothing to remove\n", "what a second cleanup says");
+    Ok(())
 }
 
 fn the_cloud_is_awaited() -> Outcome {

@@ -78,7 +78,8 @@ conflist: {path: /etc/cni/net.d/x, template: calico}
                 .as_str(),
             "line 17: source.ranges[3]: range 10.224.0.0/29 contains the gateway 10.224.0.1",
             "line 18: conflist.path: /etc/cni/net.d/x does not end in .conflist: no container runtime would read it",
-            "line 18: conflist.template: there is no template \"calico\", only vnet-transparent, kubenet, kubenet-host-local",
+            "line 18: conflist.template: there is no template \"calico\", only vnet-transparent, vnet-bridge, kubenet, \
+             kubenet-host-local",
         ]
     );
 }

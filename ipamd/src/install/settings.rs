@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::InstallError;
-use crate::config::{Config, ConfigError, Problem};
+use crate::config::{Config, ConfigError, Problem, STATE};
 
 /// The configuration that `MEMBER=VALUE` words make, in YAML, as the daemon accepts it; none where there are none.
 pub(super) fn text(members: &[String]) -> Result<Option<String>, InstallError> {
@@ -52,6 +52,11 @@ pub(super) fn conflist(there: &Path, to_come: Option<&str>) -> Result<Option<Pat
         (false, None) => return Ok(None),
     };
     Ok(config.conflist.map(|conflist| conflist.path))
+}
+
+/// Where the daemon has its state, by the configuration that is there; where there is none, where it is by default.
+pub(super) fn state(there: &Path) -> PathBuf {
+    Config::read(there).map_or_else(|_| STATE.into(), |config| config.state)
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! Taking an installation back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use podnet_daemon_kit::Chain;
 use serde_json::Value;
 
 use super::error::{InstallError, file};
 use super::folders::Folders;
 use super::plan::{self, TakeBack};
 use super::state::{Entry, State};
-use super::{Node, Report, change, lock, plugin};
+use super::{Node, Report, change, lock, plugin, settings};
+use crate::cleanup::cleanup;
 
 /// What `uninstall` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -16,12 +18,16 @@ pub struct Removal {
     /// Where the node's plugins are.
     #[command(flatten)]
     pub node: Node,
+    /// The daemon's configuration, which says where its state is.
+    #[arg(long, value_name = "FILE", default_value = "/etc/podnet/ipamd.yaml")]
+    pub config: PathBuf,
     /// Even though podnet has pods on this node: nobody will release what they hold.
     #[arg(long)]
     pub force: bool,
 }
 
-/// Takes back what installations did: the conflist first, the plugin near the end, the state file last.
+/// Takes back what installations did: the conflist first, then what the daemon kept in the kernel, the plugin near the end, the
+/// state file last. The daemon must have ended: it would bring back what is its own.
 pub fn uninstall(options: &Removal) -> Result<Report, InstallError> {
     let mut report = Report::default();
     let folders = Folders::find(&options.node)?;
@@ -48,6 +54,7 @@ pub fn uninstall(options: &Removal) -> Result<Report, InstallError> {
     if let Some(conflist) = &state.conflist {
         remove_daemons_conflist(&mut report, conflist, &state)?;
     }
+    clean_up(&mut report, &options.config);
     for entry in state.entries.iter().rev() {
         report.say(take_back(entry)?);
     }
@@ -86,6 +93,14 @@ fn remove_daemons_conflist(report: &mut Report, path: &Path, state: &State) -> R
         report.warn(format!("{}: kept: podnet-ipamd did not write it", path.display()));
     }
     Ok(())
+}
+
+/// What the daemon kept on the node for all pods. Whatever stays of that is no reason to keep the rest.
+fn clean_up(report: &mut Report, config: &Path) {
+    match cleanup(&settings::state(config)) {
+        Ok(removed) => removed.iter().for_each(|what| report.say(format!("{what}: removed"))),
+        Err(error) => report.warn(Chain(&error).to_string()),
+    }
 }
 
 fn take_back(entry: &Entry) -> Result<String, InstallError> {

@@ -48,16 +48,15 @@ pub(super) fn write(wanted: &Table) -> Result<(), NodeRulesError> {
     if look(wanted)?.is_none() { Ok(()) } else { Err(NodeRulesError::NotInForce) }
 }
 
-/// Removes what an earlier daemon left; whether there was anything. A daemon that is asked for no rules needs no nft to see
-/// that there are none.
-pub(super) fn remove_left() -> Result<bool, NodeRulesError> {
+/// Removes what an earlier daemon left; whether there was anything. No nft is needed to see that there is nothing.
+pub fn remove_left() -> Result<bool, NodeRulesError> {
     let is_ours = |chain: &BaseChain| chain.family == TableFamily::Inet && chain.table == TABLE;
     let chains = base_chains().map_err(NodeRulesError::Look)?;
     if chains.iter().any(is_ours) { remove() } else { Ok(false) }
 }
 
 /// Removes the table; whether there was one.
-pub fn remove() -> Result<bool, NodeRulesError> {
+pub(super) fn remove() -> Result<bool, NodeRulesError> {
     let is_there = listed()?.is_some();
     if is_there {
         commit("remove", &table::removal())?;

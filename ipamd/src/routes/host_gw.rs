@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::condition::{clear, is_cleared};
 use super::monitor::Monitor;
 use super::nodes::{Condition, NodeObject, Nodes, Peer, all_nodes};
-use super::plan::{Difference, PROTOCOL, Refusal, Table, plan};
+use super::plan::{Difference, Refusal, Table, plan};
 use super::status::Outlet;
 use crate::cluster::{Change, Cluster, ClusterError, Pace, Watch};
 use crate::config::Routes;
@@ -233,7 +233,7 @@ impl Keeper {
 
 /// Makes the changes, a datagram at a time; who else wants to do something does it in between. What is refused does not
 /// keep the rest from being done; the error is the last one.
-async fn change(
+pub(super) async fn change(
     table: &mut MainTable,
     stale: &[TableRoute],
     missing: &[TableRoute],
@@ -248,15 +248,4 @@ async fn change(
         yield_now().await;
     }
     result
-}
-
-/// Removes what an earlier configuration has left behind.
-pub(super) async fn sweep() -> Result<(), NetlinkError> {
-    let mut table = MainTable::open()?;
-    let mut routes = table.routes()?;
-    routes.retain(|route| route.protocol == PROTOCOL);
-    if !routes.is_empty() {
-        tracing::info!(removed = routes.len(), "routes of an earlier configuration");
-    }
-    change(&mut table, &routes, &[]).await
 }

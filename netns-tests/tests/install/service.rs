@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use podnet_netns_tests::failure::{Failure, Outcome};
+use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::process::tool;
 use podnet_netns_tests::{ensure, ensure_eq, tools};
 
@@ -17,6 +18,7 @@ pub(super) const TESTS: &[Test] = &[
     ("what_somebody_changed_since_stays", changed_since),
     ("the_plugins_folder_is_containerd_s", containerd),
     ("the_list_that_the_daemon_wrote_goes_with_the_plugin", daemons_list),
+    ("what_the_daemon_kept_on_the_node_goes_with_the_plugin", daemons_routes),
     ("a_machine_of_its_own_gets_everything_with_one_command", one_command),
 ];
 
@@ -130,6 +132,22 @@ fn daemons_list() -> Outcome {
     fs::write(&list, r#"{"plugins": [{"type": "calico"}]}"#)?;
     node.uninstall()?;
     ensure!(list.exists(), "another network's list was removed");
+    Ok(())
+}
+
+fn daemons_routes() -> Outcome {
+    let node = Node::new()?;
+    node.install(&[])?;
+    Place::Node.ip(&["link", "add", "up0", "type", "dummy"])?;
+    Place::Node.ip(&["link", "set", "up0", "up"])?;
+    // podnet-ipamd's, by its mark, and an administrator's.
+    Place::Node.ip(&["route", "add", "10.244.2.0/24", "dev", "up0", "proto", "112"])?;
+    Place::Node.ip(&["route", "add", "10.244.3.0/24", "dev", "up0"])?;
+    let said = node.uninstall()?;
+    ensure!(said.contains("1 routes to other nodes' pods: removed\n"), "{said}");
+    let routes = Place::Node.ip(&["route", "show", "dev", "up0"])?;
+    ensure_eq!(routes.split_whitespace().next(), Some("10.244.3.0/24"), "the first route that is left");
+    ensure_eq!(routes.lines().count(), 1, "the routes that are left");
     Ok(())
 }
 
