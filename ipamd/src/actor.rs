@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use podnet_daemon_kit::{Chain, Readiness};
 use podnet_ipam_api::debug::{Findings, RoutesStatus, Upkeep};
-use podnet_ipam_core::{Event, Family, Pool};
-use podnet_ipam_store::{Store, StoreError};
+use podnet_ipam_core::{Event, Pool};
+use podnet_ipam_store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
@@ -36,6 +36,8 @@ mod answer;
 mod asked;
 mod figures;
 mod handle;
+mod journal;
+mod publish;
 mod supply;
 pub mod view;
 
@@ -204,51 +206,6 @@ impl Actor {
         }
     }
 
-    /// Makes events durable, or says why not.
-    fn write(&mut self, events: &[Event]) -> Result<(), String> {
-        if events.is_empty() && self.trouble.is_none() {
-            return Ok(());
-        }
-        let written = if self.store.is_ready() { self.store.append(events) } else { self.begin_journal() };
-        match written {
-            Ok(()) => {
-                self.shorten();
-                if self.trouble.take().is_some() {
-                    tracing::info!("the journal can be written again");
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let reason = Chain(&error).to_string();
-                self.ends.metrics.journal_errors.inc();
-                if self.trouble.as_ref() != Some(&reason) {
-                    tracing::error!(%reason, "the journal cannot be written");
-                    self.history.note(format!("the journal cannot be written: {reason}"));
-                }
-                self.trouble = Some(reason.clone());
-                Err(reason)
-            }
-        }
-    }
-
-    /// A journal that has grown long is replaced by a snapshot. Where that fails, the long one is still good.
-    fn shorten(&mut self) {
-        if self.store.wants_snapshot()
-            && let Err(error) = self.begin_journal()
-        {
-            self.ends.metrics.journal_errors.inc();
-            tracing::warn!(error = %Chain(&error), "the journal cannot be shortened");
-        }
-    }
-
-    fn begin_journal(&mut self) -> Result<(), StoreError> {
-        let aside = self.store.snapshot(&self.pool.snapshot())?;
-        if let Some(path) = aside {
-            tracing::warn!(path = %path.display(), "the old journal is kept");
-        }
-        Ok(())
-    }
-
     /// One step after the other towards the number of addresses that is wanted.
     fn resize(&mut self, now: Duration, events: &mut Vec<Event>) {
         if !self.source.can_grow() {
@@ -279,56 +236,5 @@ impl Actor {
             Kept::Rules => self.node_rules = status,
             Kept::Routes => self.subnet_routes = status,
         }
-    }
-
-    /// Tells the rest of the daemon what has changed.
-    fn publish(&mut self) {
-        let readiness = self.readiness();
-        self.ends.readiness.send_if_modified(|last| {
-            let changed = *last != readiness;
-            if changed {
-                match &readiness {
-                    Readiness::Ready => tracing::info!("ready"),
-                    Readiness::NotReady(reason) => tracing::warn!(%reason, "not ready"),
-                }
-                *last = readiness;
-            }
-            changed
-        });
-        self.ends.networks.send_if_modified(|last| {
-            let changed = !Arc::ptr_eq(last, &self.networks);
-            last.clone_from(&self.networks);
-            changed
-        });
-        let needs = self.needs();
-        self.ends.needs.send_if_modified(|last| {
-            let changed = *last != needs;
-            *last = needs;
-            changed
-        });
-    }
-
-    fn readiness(&self) -> Readiness {
-        if let Some(reason) = &self.trouble {
-            return Readiness::NotReady(reason.clone());
-        }
-        if self.pool.can_assign() {
-            return Readiness::Ready;
-        }
-        let families = self.pool.families();
-        let empty = Family::ALL.into_iter().filter(|family| *families.get(*family)).find(|family| {
-            let counts = self.pool.counts(*family);
-            counts.available + counts.cooling_down == 0
-        });
-        Readiness::NotReady(match empty {
-            Some(family) => {
-                let counts = self.pool.counts(family);
-                format!("no free {family} address: {} of {} are assigned", counts.assigned, counts.total())
-            }
-            None => match self.source.error() {
-                Some(error) => format!("no addresses yet: {error}"),
-                None => "no addresses yet".to_owned(),
-            },
-        })
     }
 }

@@ -9,36 +9,36 @@
 //! Nobody is answered before the state is whole, and nothing that can fail later stops what works: a source that is away, a
 //! full disk, a bad configuration file are reported and waited for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
+use podnet_daemon_kit::Chain;
 use podnet_daemon_kit::http::Listener;
 use podnet_daemon_kit::operations::Operations;
-use podnet_daemon_kit::signals::{Signal, Signals};
+use podnet_daemon_kit::signals::Signals;
 use podnet_daemon_kit::stop::{self, Stop};
-use podnet_daemon_kit::watch::DirectoryWatch;
-use podnet_daemon_kit::{Chain, Readiness};
 use podnet_ipam_store::StoreError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::actor::{Actor, Ends, Handle};
+use crate::actor::{Actor, Handle};
 use crate::cluster::{Cluster, Traffic};
-use crate::config::{Config, ConfigError, NodeRules, Source};
+use crate::config::{Config, ConfigError, Source};
 use crate::conflist;
 use crate::intents::{self, Applier};
 use crate::inventory::Memory;
 use crate::metrics::Metrics;
-use crate::node_rules;
 use crate::ranges::{self, RangeError};
-use crate::reconcile::Reconciler;
 use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
-use crate::source::{self, Needs, Report};
-use crate::subnet_route;
 
+mod keepers;
+mod life;
 mod listing;
 mod recovery;
+mod wires;
+
+use keepers::Keepers;
+use life::{Life, SourceEnds};
 
 /// Why the daemon does not start, or ends.
 #[derive(Debug, thiserror::Error)]
@@ -60,25 +60,6 @@ pub enum DaemonError {
     Signals(#[source] std::io::Error),
 }
 
-/// Reports that may wait for the actor.
-const REPORTS: usize = 4;
-
-/// After a change of the configuration file, its writer has this long to finish.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// What a source can be replaced with.
-struct SourceEnds {
-    reports: mpsc::Sender<Report>,
-    needs: watch::Receiver<Needs>,
-    running: tokio::task::JoinHandle<()>,
-}
-
-/// What works at the routes, and where it says how it goes.
-struct RoutesEnds {
-    outlet: routes::Outlet,
-    running: tokio::task::JoinHandle<()>,
-}
-
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
@@ -93,24 +74,12 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
     let (metrics, registry) = Metrics::new(cluster.traffic());
     let metrics = Arc::new(metrics);
-    let (reports, heard) = mpsc::channel(REPORTS);
-    let (needs, needs_seen) = watch::channel(Needs::default());
-    let (readiness, readiness_seen) = watch::channel(Readiness::NotReady("starting".to_owned()));
-    let (routes_status, routes_seen) = watch::channel(None);
-    let (networks, networks_seen) = watch::channel(Arc::default());
-    let ends = Ends {
-        reports: heard,
-        needs,
-        readiness,
-        routes: routes_seen,
-        networks,
-        metrics: Arc::clone(&metrics),
-    };
-    let (actor, inbox) = Handle::channel();
-    let acting =
-        tokio::spawn(Actor::new(pool, store, Memory::new(&config.state), config.pool, ends).run(inbox));
+    let (ends, wires) = wires::lay(Arc::clone(&metrics));
+    let (handle, inbox) = Handle::channel();
+    let actor = Actor::new(pool, store, Memory::new(&config.state), config.pool, ends);
+    let acting = tokio::spawn(actor.run(inbox));
 
-    let applier = Applier { actor: actor.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
+    let applier = Applier { actor: handle.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
     for directory in intents::directories(&config) {
         applier.apply(&directory).await;
     }
@@ -120,39 +89,19 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
         tokio::spawn(applier.clone().follow(directory, stop.clone()));
     }
     drop(applier);
-    let operations = Operations { registry: Arc::new(registry), readiness: readiness_seen.clone() };
-    let server = Server::new(actor.clone(), Arc::clone(&metrics), operations);
-    let (allow, allowed) = watch::channel(config.listen.allow_uids.clone());
-    start_servers(server, listeners, &allowed, &stop);
-    let (in_force, config_seen) = watch::channel(config.clone());
-    let (rules, rules_seen) = watch::channel(config.node_rules.clone());
-    let (state, to_routes) = (config.state.clone(), networks_seen.clone());
-    tokio::spawn(subnet_route::keep(state, rules_seen.clone(), to_routes, actor.clone(), stop.clone()));
-    let (to_rules, counted) = (networks_seen.clone(), Arc::clone(&metrics));
-    tokio::spawn(node_rules::keep(rules_seen, to_rules, actor.clone(), counted, stop.clone()));
+
+    let (in_force, config_seen) = watch::channel(config);
+    let operations = Operations { registry: Arc::new(registry), readiness: wires.readiness.clone() };
+    let server = Server::new(handle.clone(), Arc::clone(&metrics), operations);
+    start_servers(server, listeners, &config_seen, &stop);
     let (cleared, cleared_seen) = watch::channel(false);
-    tokio::spawn(Reconciler::new(actor.clone(), Arc::clone(&metrics)).run(config_seen.clone(), stop.clone()));
-    tokio::spawn(listing::keep_conflist(config_seen, readiness_seen, cleared_seen, networks_seen, stop));
+    let keepers = Keepers { config: config_seen, actor: handle.clone(), metrics: Arc::clone(&metrics), stop };
+    keepers.start(&wires, cleared_seen);
 
-    let outlet = routes::Outlet { status: routes_status, cleared, metrics: metrics.routes.clone() };
-    let routing = routes::start(config.routes, cluster.clone(), outlet.clone());
-
-    actor.source_changed(config.source.kind()).await.ok();
-    let running =
-        source::start(&config.source, &config.ranges, &cluster, reports.clone(), needs_seen.clone());
-    let mut life = Life {
-        path: path.to_owned(),
-        config,
-        cluster,
-        actor,
-        metrics,
-        source: SourceEnds { reports, needs: needs_seen, running },
-        routes: RoutesEnds { outlet, running: routing },
-        allow,
-        node_rules: rules,
-        in_force,
-    };
-    life.follow(&mut signals).await;
+    let outlet = routes::Outlet { status: wires.routes, cleared, metrics: metrics.routes.clone() };
+    let source = SourceEnds { reports: wires.reports, needs: wires.needs };
+    let mut life = Life::begin(in_force, cluster, handle, metrics, source, outlet).await;
+    life.follow(path, &mut signals).await;
     tracing::info!("ending");
     drop(life);
     stopper.stop().await;
@@ -180,129 +129,13 @@ fn remove_conflist(config: &Config) {
     }
 }
 
-fn start_servers(server: Server, listeners: Listeners, allowed: &watch::Receiver<Vec<u32>>, stop: &Stop) {
+fn start_servers(server: Server, listeners: Listeners, config: &watch::Receiver<Config>, stop: &Stop) {
     let unix = Listener::Unix(listeners.socket);
-    tokio::spawn(serve_requests(server.clone(), unix, allowed.clone(), stop.clone()));
+    tokio::spawn(serve_requests(server.clone(), unix, config.clone(), stop.clone()));
     if let Some(http) = listeners.http {
-        tokio::spawn(serve_requests(server.clone(), Listener::Tcp(http), allowed.clone(), stop.clone()));
+        tokio::spawn(serve_requests(server.clone(), Listener::Tcp(http), config.clone(), stop.clone()));
     }
     if let Some(metrics) = listeners.metrics {
         tokio::spawn(serve_metrics(server, metrics, stop.clone()));
-    }
-}
-
-/// A daemon that serves, and what a new configuration changes in it.
-struct Life {
-    path: PathBuf,
-    config: Config,
-    cluster: Cluster,
-    actor: Handle,
-    metrics: Arc<Metrics>,
-    source: SourceEnds,
-    routes: RoutesEnds,
-    allow: watch::Sender<Vec<u32>>,
-    node_rules: watch::Sender<NodeRules>,
-    in_force: watch::Sender<Config>,
-}
-
-impl Life {
-    /// Follows signals and the configuration file to the end.
-    async fn follow(&mut self, signals: &mut Signals) {
-        let directory = self.path.parent().unwrap_or(Path::new("/"));
-        let mut watch = DirectoryWatch::new(directory)
-            .inspect_err(|error| tracing::warn!(%error, "the configuration is read again on SIGHUP only"))
-            .ok();
-        loop {
-            let is_signal = tokio::select! {
-                signal = signals.next() => match signal {
-                    Signal::Stop => return,
-                    Signal::Reload => true,
-                },
-                () = changed(&mut watch) => false,
-            };
-            if !is_signal {
-                tokio::time::sleep(SETTLE).await;
-            }
-            self.reload(is_signal).await;
-        }
-    }
-
-    /// Reads the configuration again. One that is wrong is refused as a whole.
-    async fn reload(&mut self, is_asked: bool) {
-        let read = Config::read(&self.path).map_err(DaemonError::from);
-        let config = match read.and_then(|config| Ok(fits_node(&config).map(|()| config)?)) {
-            Ok(config) => config,
-            Err(error) => {
-                self.metrics.config_errors.inc();
-                tracing::error!(error = %Chain(&error), "the configuration is refused; the old one stays in force");
-                return;
-            }
-        };
-        if config == self.config {
-            if is_asked {
-                tracing::info!("the configuration has not changed");
-            }
-            return;
-        }
-        let before = std::mem::replace(&mut self.config, config);
-        let Config {
-            state,
-            listen,
-            metrics,
-            kubernetes,
-            source,
-            pool,
-            reconcile,
-            conflist,
-            routes,
-            node_rules,
-            ranges,
-        } = &self.config;
-        let same_sockets = listen.socket == before.listen.socket && listen.http == before.listen.http;
-        if *state != before.state || !same_sockets || *metrics != before.metrics {
-            tracing::warn!("state, listen.socket, listen.http and metrics change with a restart");
-        }
-        self.allow.send_replace(listen.allow_uids.clone());
-        if *pool != before.pool {
-            self.actor.configure(*pool).await.ok();
-        }
-        if *kubernetes != before.kubernetes {
-            self.cluster = Cluster::new(kubernetes.clone(), self.cluster.traffic().clone());
-        }
-        let asks_another = *kubernetes != before.kubernetes && source.asks_cluster();
-        if *source != before.source || *ranges != before.ranges || asks_another {
-            self.source.running.abort();
-            self.actor.source_changed(source.kind()).await.ok();
-            let (reports, needs) = (self.source.reports.clone(), self.source.needs.clone());
-            self.source.running = source::start(source, ranges, &self.cluster, reports, needs);
-        }
-        if *routes != before.routes || *kubernetes != before.kubernetes {
-            self.routes.running.abort();
-            self.routes.running = routes::start(*routes, self.cluster.clone(), self.routes.outlet.clone());
-        }
-        if *conflist != before.conflist || *reconcile != before.reconcile {
-            self.in_force.send_replace(self.config.clone());
-        }
-        if *node_rules != before.node_rules {
-            self.node_rules.send_replace(node_rules.clone());
-        }
-        tracing::info!(source = source.kind(), "the configuration is in force");
-    }
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        self.source.running.abort();
-    }
-}
-
-/// Waits for a change in the configuration's directory; for ever where that cannot be watched.
-async fn changed(watch: &mut Option<DirectoryWatch>) {
-    let heard = match watch {
-        Some(watch) => watch.changed().await.is_ok(),
-        None => false,
-    };
-    if !heard {
-        std::future::pending::<()>().await;
     }
 }

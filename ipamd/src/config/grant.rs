@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use super::document::{Node, Value};
 use super::fields::{self, Fields, Problem};
-use super::{ConfigError, Kubernetes, metrics};
+use super::listen::metrics;
+use super::{ConfigError, Kubernetes};
 use crate::grant::settings::{Mode, Scaler, Settings};
 use crate::grant::subnet::Subnet;
 

@@ -25,7 +25,7 @@ use tokio::time::sleep_until;
 use super::table::{NAME, TABLE};
 use super::{NodeRulesError, Table, nft};
 use crate::actor::Handle;
-use crate::config::NodeRules;
+use crate::config::{Config, NodeRules};
 use crate::metrics::Metrics;
 use crate::networks::Networks;
 use crate::upkeep::Kept;
@@ -53,7 +53,7 @@ enum Cause {
 
 /// Keeps the table until the daemon ends; then it stays.
 pub async fn keep(
-    mut rules: watch::Receiver<NodeRules>,
+    mut config: watch::Receiver<Config>,
     mut networks: watch::Receiver<Arc<Networks>>,
     actor: Handle,
     metrics: Arc<Metrics>,
@@ -64,13 +64,13 @@ pub async fn keep(
     let mut monitor = None;
     let mut cause = Cause::Wanted;
     loop {
-        let asked = rules.borrow_and_update().clone();
+        let asked = config.borrow_and_update().node_rules.clone();
         let known = networks.borrow_and_update().clone();
         // Before the look, so that nothing that changes after it is missed.
         monitor = if asked.has_rules() { monitor.or_else(listen) } else { None };
         let next = keeper.round(&asked, &known, cause).await;
         cause = tokio::select! {
-            changed = rules.changed() => if changed.is_err() { return } else { Cause::Wanted },
+            changed = config.changed() => if changed.is_err() { return } else { Cause::Wanted },
             changed = networks.changed() => if changed.is_err() { return } else { Cause::Wanted },
             () = heard(&mut monitor), if !next.is_damped => Cause::Check,
             () = sleep(next.look) => Cause::Check,

@@ -88,13 +88,8 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves the contract on one listener until `stop`.
-pub async fn serve_requests(
-    server: Server,
-    listener: Listener,
-    allow_uids: watch::Receiver<Vec<u32>>,
-    stop: Stop,
-) {
-    let admit = move |peer: &Peer| guard::admit(peer, &allow_uids.borrow());
+pub async fn serve_requests(server: Server, listener: Listener, config: watch::Receiver<Config>, stop: Stop) {
+    let admit = move |peer: &Peer| guard::admit(peer, &config.borrow().listen.allow_uids);
     let is_tcp = matches!(listener, Listener::Tcp(_));
     let handler = move |request: Request<Bytes>| {
         let server = server.clone();

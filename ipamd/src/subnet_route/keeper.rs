@@ -18,29 +18,31 @@ use super::SubnetRouteError;
 use super::plan::{Change, NoRoute, wanted};
 use super::record::Record;
 use crate::actor::Handle;
-use crate::config::NodeRules;
+use crate::config::Config;
 use crate::networks::Networks;
 use crate::upkeep::Kept;
 
 /// Between two looks: a route that others delete, or that went with its link, is back after this.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Keeps the routes until the daemon ends; then they stay. `state`: the state directory.
+/// Keeps the routes until the daemon ends; then they stay.
 pub async fn keep(
-    state: PathBuf,
-    mut rules: watch::Receiver<NodeRules>,
+    mut config: watch::Receiver<Config>,
     mut networks: watch::Receiver<Arc<Networks>>,
     actor: Handle,
     mut stop: Stop,
 ) {
     let mut told = None;
     loop {
-        let is_asked = rules.borrow_and_update().subnet_route;
+        let (is_asked, state) = {
+            let config = config.borrow_and_update();
+            (config.node_rules.subnet_route, config.state.clone())
+        };
         let known = networks.borrow_and_update().clone();
         // Where no subnet is known, what there is stays.
         let done = match is_asked {
             true if known.all.is_empty() => None,
-            is_asked => Some(off_the_runtime(state.clone(), is_asked.then_some(known)).await),
+            is_asked => Some(off_the_runtime(state, is_asked.then_some(known)).await),
         };
         let status = done
             .filter(|_| is_asked)
@@ -53,7 +55,7 @@ pub async fn keep(
             actor.upkeep(Kept::Routes, status).await.ok();
         }
         tokio::select! {
-            changed = rules.changed() => if changed.is_err() { return },
+            changed = config.changed() => if changed.is_err() { return },
             changed = networks.changed() => if changed.is_err() { return },
             () = next_look(is_asked) => {}
             () = stop.asked() => return,
