@@ -61,7 +61,8 @@ enum Verb {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Remove what the daemon keeps on the node for all pods: the table `inet podnet-node`, routes to their subnets and to other nodes' pods. For a daemon that has ended.
+    /// Remove what the daemon keeps on the node for all pods: the table `inet podnet-node`, routes to their subnets and to
+    /// other nodes' pods. For a daemon that has ended.
     Cleanup(Configured),
     /// Print the custom resource definition that the source nodeNetworkConfig needs, as YAML.
     Crds,

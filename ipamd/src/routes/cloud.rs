@@ -1,7 +1,8 @@
 //! `routes: cloud`: the cloud's route controller makes the routes, and says so on the Node.
 //!
 //! A node that has no condition `NetworkUnavailable` yet is one that the controller has not looked at: the answer is
-//! awaited, too, but on a node that no cloud manages, where nobody will ever give one. What was there before stays: a node that was declared ready in an earlier life of the daemon stays so.
+//! awaited, too, but on a node that no cloud manages, where nobody will ever give one. What was there before stays: a node
+//! that was declared ready in an earlier life of the daemon stays so.
 
 use podnet_ipam_api::debug::RoutesStatus;
 

@@ -1,8 +1,9 @@
 //! What a pod leaves in the kernel, line by line, and what CHECK says when a line is gone.
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
+use podnet_netns_tests::ipamd::Ipamd;
 use podnet_netns_tests::netns::Place;
-use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::tool;
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
@@ -138,6 +139,11 @@ fn del_leaves_nothing(family: Family) -> Outcome {
     let daemon = daemon(family)?;
     let network = with_everything(network()?);
     crate::table::settle(&network)?;
+    comes_and_goes(&network, &daemon)
+}
+
+/// A pod goes with its record, and another without; nothing is left of either.
+pub(super) fn comes_and_goes(network: &Network, daemon: &Ipamd) -> Outcome {
     let before = Snapshot::take()?;
     let pod = Pod::create("a")?;
     let added = network.add(&pod)?;
@@ -146,14 +152,14 @@ fn del_leaves_nothing(family: Family) -> Outcome {
     network.del(&pod, None)?;
     before.ensure_unchanged("DEL")?;
     network.del(&pod, None)?;
-    nobody_has_any(&daemon)?;
+    nobody_has_any(daemon)?;
     // Without its record, and without its namespace.
     network.add(&pod)?;
     std::fs::remove_dir_all("/run/podnet/attachments")?;
     pod.netns.remove()?;
     network.del(&pod, None)?;
     ensure!(!Place::Node.ip(&["link"])?.contains("azv"), "a link is left");
-    nobody_has_any(&daemon)
+    nobody_has_any(daemon)
 }
 
 fn a_second_add_changes_nothing(family: Family) -> Outcome {

@@ -5,14 +5,13 @@ use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::process::tool;
-use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, reply};
 use serde_json::{Value, json};
 
+use super::super::state::comes_and_goes;
 use super::super::{Test, daemon, inside, with_everything};
 use super::{NODE, fabric, fixed, network};
-use crate::daemon_addresses::nobody_has_any;
 use crate::look;
 
 pub(super) const TESTS: &[Test] = &[
@@ -111,25 +110,11 @@ fn del_leaves_nothing(family: Family) -> Outcome {
     let network =
         with_everything(network()?).with("/ipsToRouteViaHost", json!(["169.254.20.10", "fd00::53"]));
     crate::table::settle(&network)?;
-    let (before, known) = (Snapshot::take()?, permanent()?);
-    let pod = Pod::create("a")?;
-    let added = network.add(&pod)?;
-    ensure_eq!(look::buckets()?, [1_000_000, 1_000_000], "rates of the pod's limits");
-    network.check(&pod, &added)?;
-    network.del(&pod, None)?;
-    before.ensure_unchanged("DEL")?;
-    ensure_eq!(permanent()?, known, "neighbours for good");
-    network.del(&pod, None)?;
-    nobody_has_any(&daemon)?;
-    // Without its record, and without its namespace.
-    network.add(&pod)?;
-    std::fs::remove_dir_all("/run/podnet/attachments")?;
-    pod.netns.remove()?;
-    network.del(&pod, None)?;
-    ensure!(!Place::Node.ip(&["link"])?.contains("azv"), "a link is left");
+    let known = permanent()?;
+    comes_and_goes(&network, &daemon)?;
     ensure_eq!(permanent()?, known, "neighbours for good");
     ensure_eq!(elements("stations4")?.len() + elements("stations6")?.len(), 0, "elements");
-    nobody_has_any(&daemon)
+    Ok(())
 }
 
 /// Who the node knows for good on the bridge.
