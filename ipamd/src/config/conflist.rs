@@ -38,9 +38,8 @@ impl Conflist {
         let path = fields.take("path", conflist_path, problems);
         let template = fields.take("template", template, problems);
         for (name, is_missing) in [("path", path.is_none()), ("template", template.is_none())] {
-            let field = fields.name_of(name);
-            if is_missing && !problems.iter().any(|problem| problem.field == field) {
-                problems.push(Problem { line: fields.line, field, says: "is missing".to_owned() });
+            if is_missing {
+                fields.missing(name, problems);
             }
         }
         let has_ranges = source.is_none_or(|source| matches!(source, Source::PodCidr(_)));

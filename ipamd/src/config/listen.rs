@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::document::Node;
+use super::document::{Node, Value};
 use super::fields::{self, Fields, Problem};
 
 /// Where clients are answered.
@@ -45,7 +45,8 @@ fn loopback(node: &Node) -> Result<SocketAddr, String> {
     }
 }
 
-/// The member `metrics`; none where it is `off`.
+/// The member `metrics`; none where it is `off`, which is false where it is written without quotes (YAML 1.1).
 pub(super) fn metrics(node: &Node) -> Result<Option<SocketAddr>, String> {
-    if fields::text(node)? == "off" { Ok(None) } else { fields::socket_address(node).map(Some) }
+    let is_off = node.value == Value::Bool(false) || fields::text(node)? == "off";
+    if is_off { Ok(None) } else { fields::socket_address(node).map(Some) }
 }

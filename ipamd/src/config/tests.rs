@@ -21,6 +21,13 @@ fn everything_but_the_source_has_a_default() {
 }
 
 #[test]
+fn off_is_off_with_quotes_and_without() {
+    for text in ["off", "'off'", "\"off\""] {
+        assert_eq!(Config::parse(&format!("metrics: {text}\n{LEAST}")).unwrap().metrics, None, "{text}");
+    }
+}
+
+#[test]
 fn json_is_read_too_and_so_is_every_member() {
     let config = Config::parse(
         r#"{"state": "/s", "metrics": "off",
