@@ -15,7 +15,7 @@ reserved_on() {
     if [ "$MODE" = kubenet ]; then
         on "$1" find /var/lib/cni/networks -name '[0-9]*.*.*.*' -type f | wc -l
     else
-        on "$1" curl -sS http://127.0.0.1:10092/metrics | awk '/^podnet_ipamd_addresses\{family="v4",state="assigned"\}/ { print $2 }'
+        on "$1" curl -sS http://127.0.0.1:10092/metrics | awk '/^podnet_ipamd_addresses\{family="IPv4",state="Assigned"\}/ { print $2 }'
     fi
 }
 

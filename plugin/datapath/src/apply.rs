@@ -8,6 +8,7 @@
 //! Each step that makes something notes how to take it back in [`Undo`]. A step that fails takes back what
 //! the steps before it made, and only that.
 
+mod alone;
 mod bridge;
 mod error;
 mod network_port;

@@ -1,7 +1,8 @@
 //! The state of a pod that is routed, of IPv4: what podnet's ADD leaves in mode vnet, senders and services kept.
 //!
-//! 1. the veth pair in one message, the host end up, the pod end in its namespace;
-//! 2. alias of the host end, that it answers ARP for others, and no IPv6 address of its own; no routers heard on either end;
+//! 1. the veth pair in one message, the pod end in its namespace;
+//! 2. alias of the host end, that it answers ARP for others, and no IPv6 address of its own, only then up; no routers heard on
+//!    either end;
 //! 3. in the pod's namespace one batch: link up, address, the gateway's fixed neighbour, routes to it and through it;
 //! 4. the host's neighbour and route to the pod;
 //! 5. an element for the pod in each of podnet's maps ([`elements`]);
@@ -46,7 +47,7 @@ pub(super) fn add(netns: &str, host: &str, address: &str) -> Result {
     });
     let here = open(SockProtocol::NetlinkRoute)?;
     let mut pair = Batch::default();
-    pair.message(libc::RTM_NEWLINK, CREATE, &link(0, UP), |m| {
+    pair.message(libc::RTM_NEWLINK, CREATE, &link(0, 0), |m| {
         m.attribute(libc::IFLA_ADDRESS, &host_mac);
         pair_ends(m, host, &pod_mac, netns.as_raw_fd());
         Ok(())
@@ -60,6 +61,10 @@ pub(super) fn add(netns: &str, host: &str, address: &str) -> Result {
             });
             m.nest(family_number(libc::AF_INET6), |m| m.attribute(IFLA_INET6_ADDR_GEN_MODE, &[NO_ADDRESS]));
         });
+        Ok(())
+    })?;
+    pair.message(libc::RTM_NEWLINK, 0, &link(0, UP), |m| {
+        m.text(libc::IFLA_IFNAME, host);
         Ok(())
     })?;
     pair.run(&here)?;

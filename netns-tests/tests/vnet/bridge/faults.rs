@@ -126,6 +126,7 @@ fn a_first_add_that_fails(family: Family) -> Outcome {
     let error = failed_add(&network, &pod)?;
     ensure_eq!(error.code, 103, "code of {error:?}");
     before.ensure_unchanged("a failed first ADD")?;
+    super::moved::has_link_local("uplink")?;
     // With another pod there, the bridge stays.
     let neighbour = Pod::create("b")?;
     let beside = fixed(family, 21)?;

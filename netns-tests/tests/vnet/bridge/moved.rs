@@ -209,7 +209,9 @@ fn a_bridge_of_others(family: Family) -> Outcome {
 
 /// What the documentation says, in one line; the pods are gone.
 pub(super) fn go_back(fabric: &Fabric, family: Family) -> Outcome {
-    Place::Node.ip(&["link", "set", "uplink", "nomaster", "addrgenmode", "eui64"])?;
+    Place::Node.ip(&["link", "set", "uplink", "nomaster"])?;
+    // Without its link-local address the node, a router, sends on what the gateway asks of that address.
+    std::fs::write("/proc/sys/net/ipv6/conf/uplink/addr_gen_mode", "0")?;
     for address in fabric.node_addresses(NODE)? {
         let length = if address.is_ipv4() { 24 } else { 64 };
         Place::Node.ip(&["addr", "add", &format!("{address}/{length}"), "dev", "uplink", "nodad"])?;
@@ -219,6 +221,15 @@ pub(super) fn go_back(fabric: &Fabric, family: Family) -> Outcome {
         Place::Node.ip(&["route", "replace", "default", "via", &gateway.to_string(), "dev", "uplink"])?;
     }
     Ok(())
+}
+
+/// Made by the kernel as it comes to it.
+pub(super) fn has_link_local(device: &str) -> Outcome {
+    wait::until(SOON, "a link-local address", || {
+        let link = look::link(Place::Node, device)?;
+        let mut infos = link["addr_info"].as_array().into_iter().flatten();
+        Ok(infos.any(|info| info["scope"] == "link" && info["family"] == "inet6").then_some(()))
+    })
 }
 
 fn the_way_back(family: Family) -> Outcome {
@@ -232,6 +243,7 @@ fn the_way_back(family: Family) -> Outcome {
         network.del(&pod, Some(&added))?;
         go_back(&fabric, family)?;
         ensure_eq!(routes("uplink")?, before, "routes by the link");
+        has_link_local("uplink")?;
         for far in fabric.far_addresses()? {
             probe::reach(Place::Node, fabric.place(), far, SOON)?;
         }

@@ -15,6 +15,9 @@ pub enum ApplyError {
         /// The first such address.
         address: IpNet,
     },
+    /// What is made once a node could not be made alone.
+    #[error("cannot wait for others that work on this network namespace")]
+    Alone(#[source] std::io::Error),
     /// The bridge's name is that of another kind of link.
     #[error("link {name} is not a bridge but {kind}")]
     NotABridge {

@@ -10,13 +10,15 @@
 //! at it now) does the same again: the bridge is made and dressed up while nothing depends on it, the rules come before the
 //! first frame of a pod can leave, and link, addresses and routes change place in one system call
 //! ([`relocate`]). What comes to the link later, from a program that takes it for the node's, is moved by the next ADD.
+//! Of several first ADDs one does it, and the others wait ([`Alone`]): an Ethernet address that is set again, were it the same,
+//! costs the bridge all its neighbours, permanent ones too (`net/core/dev.c`, `NETDEV_CHANGEADDR`).
 //!
 //! The bridge stays when the pods go: moving back would cost the node a moment of its network each time. Only an ADD that
 //! fails, and has moved it, moves it back.
 
 use std::net::IpAddr;
 
-use super::{ApplyError, Undo, relocation::relocate, uplink};
+use super::{ApplyError, Undo, alone::Alone, relocation::relocate, uplink};
 use crate::{
     Label, LinkName, MacAddr, NetworkPort, PodNetwork,
     netlink::{NetlinkError, Protocol, Socket},
@@ -41,6 +43,8 @@ pub(super) struct Found<'a> {
     uplink: Link,
     uplink_name: LinkName,
     mac: MacAddr,
+    /// Held while there is something to be made.
+    _alone: Option<Alone>,
 }
 
 /// The bridge in the link's place.
@@ -58,8 +62,19 @@ pub fn check_network_port(wanted: &NetworkPort) -> Result<(), ApplyError> {
     find(&mut Socket::open(Protocol::Route)?, wanted).map(drop)
 }
 
-/// Looks at the bridge and the link to the network.
+/// Looks at the bridge and the link to the network; where not all is in its place, once nobody else is at work there.
 pub(super) fn find<'a>(host: &mut Socket, wanted: &'a NetworkPort) -> Result<Found<'a>, ApplyError> {
+    match look(host, wanted) {
+        Ok(found) if found.is_in_place() => Ok(found),
+        // A look while another moves the node may see what never was.
+        Ok(_) | Err(_) => {
+            let alone = Alone::wait()?;
+            Ok(Found { _alone: Some(alone), ..look(host, wanted)? })
+        }
+    }
+}
+
+fn look<'a>(host: &mut Socket, wanted: &'a NetworkPort) -> Result<Found<'a>, ApplyError> {
     let bridge = link::by_name(host, &wanted.bridge)?;
     if let Some(link) = bridge.as_ref().filter(|link| !link.is_bridge()) {
         let kind = link.kind.clone().unwrap_or_else(|| "a physical link".to_owned());
@@ -88,7 +103,7 @@ pub(super) fn find<'a>(host: &mut Socket, wanted: &'a NetworkPort) -> Result<Fou
         return Err(ApplyError::UplinkTaken { name: uplink_name, by });
     }
     match uplink.mac.filter(|mac| mac.bytes() != [0; 6]) {
-        Some(mac) => Ok(Found { wanted, bridge, uplink, uplink_name, mac }),
+        Some(mac) => Ok(Found { wanted, bridge, uplink, uplink_name, mac, _alone: None }),
         None => Err(ApplyError::NotEthernet { name: uplink_name }),
     }
 }
@@ -113,6 +128,20 @@ impl Found<'_> {
         self.uplink.mtu
     }
 
+    fn alias(&self) -> String {
+        format!("{ALIAS}{}", self.uplink_name)
+    }
+
+    /// Whether the bridge stands in for the link.
+    fn is_dressed(&self, bridge: &Link) -> bool {
+        bridge.is_up && bridge.mac == Some(self.mac) && bridge.alias.as_ref() == Some(&self.alias())
+    }
+
+    fn is_in_place(&self) -> bool {
+        let bridge = self.bridge.as_ref();
+        bridge.is_some_and(|bridge| self.is_dressed(bridge) && self.uplink.master == Some(bridge.index))
+    }
+
     /// Puts the bridge in the link's place, as far as it is not there.
     pub(super) fn ensure(&self, host: &mut Socket, undo: &mut Undo) -> Result<Joined, ApplyError> {
         let Self { wanted: NetworkPort { bridge: name, .. }, uplink, uplink_name, mac, .. } = self;
@@ -120,12 +149,11 @@ impl Found<'_> {
             Some(bridge) => bridge.clone(),
             None => super::bridge::create(host, name, *mac, false, undo)?,
         };
-        let alias = format!("{ALIAS}{uplink_name}");
-        if !bridge.is_up || bridge.mac != Some(*mac) || bridge.alias.as_ref() != Some(&alias) {
+        if !self.is_dressed(&bridge) {
             if !bridge.is_up {
                 take_over_parameters(uplink_name, name)?;
             }
-            host.execute(&change::stand_in_for(name, bridge.index, *mac, uplink.mtu, alias))?;
+            host.execute(&change::stand_in_for(name, bridge.index, *mac, uplink.mtu, self.alias()))?;
             bridge.mtu = uplink.mtu;
         }
         let rules = UplinkRules { bridge: name, link: uplink_name, mac: *mac };

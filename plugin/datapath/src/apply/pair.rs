@@ -57,7 +57,11 @@ pub(super) fn create(
             None => link::by_name(host, name)?,
         };
         let link = link.ok_or_else(|| ApplyError::Vanished { name: name.clone() })?;
-        host.execute(&mark(wanted, name, link.index, mtu))?;
+        let mut changes = vec![mark(wanted, name, link.index, mtu)];
+        // Not before it is marked: of a change of a link that is up, the kernel would walk over all routes of IPv6
+        // (`rt6_sync_down_dev`).
+        changes.extend(bridge.is_none().then(|| change::switch_on(name, link.index)));
+        host.batch(&changes)?;
         if let HostEnd::Port(port) = &wanted.host_end {
             vlan::assign(host, name.as_str(), link.index, &port.vlans)?;
         }

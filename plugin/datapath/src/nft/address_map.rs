@@ -7,14 +7,14 @@ use super::{
     expression::IpVersion,
     key::{KeyWriter, Part},
     layout::TABLE,
-    table::Map,
+    table::{Map, Values},
 };
 
 /// The maps of these names, of verdicts, in the table `inet podnet`.
 pub(super) const fn by_source([v4, v6]: [&'static str; 2]) -> [Map; 2] {
     [
-        Map { table: TABLE, name: v4, key: &[Part::Source(IpVersion::V4)], value: None },
-        Map { table: TABLE, name: v6, key: &[Part::Source(IpVersion::V6)], value: None },
+        Map { table: TABLE, name: v4, key: &[Part::Source(IpVersion::V4)], values: Values::Verdicts },
+        Map { table: TABLE, name: v6, key: &[Part::Source(IpVersion::V6)], values: Values::Verdicts },
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Elements of maps: a key, what it leads to, and a comment that names the owner.
+//! Elements of maps and sets: a key, what it leads to, and a comment that names the owner.
 
 use super::{
     attribute::{Writer, attributes, find},
@@ -26,6 +26,8 @@ pub(super) struct Element {
 /// What a key leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
+    /// Nothing: an element of a set.
+    Nothing,
     /// A jump to the chain of this name.
     Jump(String),
     /// Back to the calling chain.
@@ -41,13 +43,9 @@ pub(super) enum Value {
 impl Element {
     fn write(&self, element: &mut Writer) {
         write_key(element, &self.key);
-        element.nested(DATA, |data| match &self.value {
-            Value::Jump(chain) => Verdict::Jump(chain).write(data),
-            Value::Return => Verdict::Return.write(data),
-            Value::Accept => Verdict::Accept.write(data),
-            Value::Drop => Verdict::Drop.write(data),
-            Value::Data(bytes) => data.bytes(DATA_VALUE, bytes),
-        });
+        if self.value != Value::Nothing {
+            element.nested(DATA, |data| self.value.write(data));
+        }
         element.bytes(USERDATA, &comment::encode(&self.comment));
     }
 
@@ -61,13 +59,24 @@ impl Element {
         let comment = find(element, USERDATA).and_then(comment::decode);
         Some(Self {
             key: find(find(element, KEY)?, DATA_VALUE)?.to_vec(),
-            value: find(element, DATA).map_or(Value::Data(Vec::new()), Value::read),
+            value: find(element, DATA).map_or(Value::Nothing, Value::read),
             comment: comment.unwrap_or_default().to_owned(),
         })
     }
 }
 
 impl Value {
+    fn write(&self, data: &mut Writer) {
+        match self {
+            Self::Nothing => {}
+            Self::Jump(chain) => Verdict::Jump(chain).write(data),
+            Self::Return => Verdict::Return.write(data),
+            Self::Accept => Verdict::Accept.write(data),
+            Self::Drop => Verdict::Drop.write(data),
+            Self::Data(bytes) => data.bytes(DATA_VALUE, bytes),
+        }
+    }
+
     fn read(data: &[u8]) -> Self {
         match read_verdict(data) {
             Some(Verdict::Jump(chain) | Verdict::Goto(chain)) => Self::Jump(chain.to_owned()),
@@ -110,7 +119,8 @@ mod tests {
     fn any_element() -> impl Strategy<Value = Element> {
         let jump = "[a-z][a-z0-9_.-]{0,40}".prop_map(Value::Jump);
         let data = prop::collection::vec(any::<u8>(), 1..64).prop_map(Value::Data);
-        let plain = prop_oneof![Just(Value::Return), Just(Value::Accept), Just(Value::Drop)];
+        let plain = [Value::Nothing, Value::Return, Value::Accept, Value::Drop];
+        let plain = prop::sample::select(plain.to_vec());
         let key = prop::collection::vec(any::<u8>(), 1..64);
         (key, prop_oneof![jump, plain, data], "[ -~]{0,128}").prop_map(|(key, value, comment)| Element {
             key,

@@ -346,10 +346,17 @@ impl Expressions {
         self
     }
 
+    /// Go on only with a packet whose fields are in the set `name`.
+    pub(super) fn among(mut self, parts: &[Part], name: &str) -> Self {
+        self.load_key(parts);
+        self.look_up(name, None);
+        self
+    }
+
     /// Take the verdict that the map `name` holds for these fields of the packet; none there, go on.
     pub(super) fn verdict_of(mut self, parts: &[Part], name: &str) -> Self {
         self.load_key(parts);
-        self.look_up(name, VERDICT_REGISTER);
+        self.look_up(name, Some(VERDICT_REGISTER));
         self
     }
 
@@ -362,7 +369,7 @@ impl Expressions {
         const PORT_REGISTER: u16 = 5;
         const NFT_NAT_DNAT: u32 = 1;
         self.load_key(parts);
-        self.look_up(name, REGISTER);
+        self.look_up(name, Some(REGISTER));
         self.expression("nat", |nat| {
             nat.number(TYPE, NFT_NAT_DNAT);
             nat.number(FAMILY, u32::from(version.nfproto()));

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! table bridge podnet {                                          and table inet podnet, for pods without a bridge
-//!     map guarded { type ifname : verdict
-//!         elements = { "veth…" comment "OWNER ALIAS" : jump senders } }
+//!     set guarded { type ifname
+//!         elements = { "veth…" comment "OWNER ALIAS" } }
 //!     map senders4 { type ifname . ether_addr . ipv4_addr : verdict       and senders6, for IPv6
 //!         elements = { "veth…" . 0a:58:0a:f4:01:05 . 10.244.1.5 comment "OWNER ALIAS" : accept } }
 //!     map speakers4 { type ifname . ether_addr . ipv4_addr : verdict      and speakers6, for advertisements
 //!         elements = { "veth…" . 0a:58:0a:f4:01:05 . 10.244.1.5 comment "OWNER ALIAS" : return } }
 //!     chain antispoofing { type filter hook prerouting priority -300
-//!         iifname vmap @guarded }
+//!         iifname @guarded jump senders }
 //!     chain senders {
 //!         ether type arp jump resolution
 //!         icmpv6 type nd-neighbor-advert jump advertisement
@@ -42,7 +42,7 @@ use super::{
     expression::{Ethertype, Expressions, IpVersion, Verdict, address},
     key::{KeyWriter, Part},
     layout::{Chain, FRAMES, TABLE},
-    table::{Hook, Map, Rule, Table},
+    table::{Hook, Map, Rule, Table, Values},
 };
 use crate::{Guard, LinkName, Station, Transport};
 
@@ -61,10 +61,10 @@ struct SenderMaps {
 
 const fn sender_maps(table: Table) -> SenderMaps {
     const fn map(table: Table, name: &'static str, key: &'static [Part]) -> Map {
-        Map { table, name, key, value: None }
+        Map { table, name, key, values: Values::Verdicts }
     }
     SenderMaps {
-        guarded: map(table, "guarded", &[Part::Link]),
+        guarded: Map { table, name: "guarded", key: &[Part::Link], values: Values::Nothing },
         senders: [map(table, "senders4", SENDER4), map(table, "senders6", SENDER6)],
         speakers: [map(table, "speakers4", SPEAKER4), map(table, "speakers6", SPEAKER6)],
     }
@@ -73,7 +73,7 @@ const fn sender_maps(table: Table) -> SenderMaps {
 /// What [`blocks`] come into.
 pub(super) const fn block_maps(table: Table) -> [Map; 2] {
     const fn map(table: Table, name: &'static str) -> Map {
-        Map { table, name, key: &[Part::Source(IpVersion::V4)], value: None }
+        Map { table, name, key: &[Part::Source(IpVersion::V4)], values: Values::Verdicts }
     }
     [map(table, "wireserver"), map(table, "imds")]
 }
@@ -109,7 +109,7 @@ pub(super) fn senders(station: &Station, addresses: &[IpNet], comment: &str) -> 
     let element = |key: KeyWriter, value| Element { key: key.bytes(), value, comment: comment.to_owned() };
     let of_link = |link: &LinkName| {
         let key = KeyWriter::default().link(link);
-        let mut elements = vec![(maps.guarded, element(key, Value::Jump("senders".to_owned())))];
+        let mut elements = vec![(maps.guarded, element(key, Value::Nothing))];
         let speaks =
             |address: &IpAddr| !address.is_unspecified() && (address.is_ipv6() || station.is_bridged);
         for address in sources(station, addresses) {
@@ -160,6 +160,8 @@ pub(super) fn sender_chains(table: Table) -> [Chain; 4] {
     let asked = |map: Map| Expressions::default().verdict_of(map.key, map.name);
     let icmpv6 = |kind| frame(Ethertype::Ipv6).of_icmpv6(kind);
     let chain = |name: &str, hook, rules| Chain { table, name: name.to_owned(), hook, rules };
+    let from_pods =
+        Expressions::default().among(maps.guarded.key, maps.guarded.name).verdict(Verdict::Jump("senders"));
     let arp_key = &[Part::Link, Part::Station, Part::ArpSource];
     [
         chain("resolution", None, vec![rule("own", asked(speakers4)), rule("somebody else's", refused())]),
@@ -180,7 +182,7 @@ pub(super) fn sender_chains(table: Table) -> [Chain; 4] {
                 rule("somebody else's", refused()),
             ],
         ),
-        chain(ANTI_SPOOFING, Some(PREROUTING), vec![rule("from pods", asked(maps.guarded))]),
+        chain(ANTI_SPOOFING, Some(PREROUTING), vec![rule("from pods", from_pods)]),
     ]
 }
 

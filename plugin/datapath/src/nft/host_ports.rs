@@ -52,17 +52,17 @@ use super::{
     key::{KeyWriter, Part},
     layout::{Chain, TABLE},
     subnet_chain_name,
-    table::{Hook, Map, Rule},
+    table::{Hook, Map, Rule, Values},
 };
 use crate::{HostPort, Transport};
 
-const VALUE4: &[Part] = &[Part::Destination(IpVersion::V4), Part::Port];
-const VALUE6: &[Part] = &[Part::Destination(IpVersion::V6), Part::Port];
+const VALUE4: Values = Values::Fields(&[Part::Destination(IpVersion::V4), Part::Port]);
+const VALUE6: Values = Values::Fields(&[Part::Destination(IpVersion::V6), Part::Port]);
 
 /// Ports of all addresses of the node.
 const PORTS: [Map; 2] = [
-    Map { table: TABLE, name: "hostports4", key: &[Part::Protocol, Part::Port], value: Some(VALUE4) },
-    Map { table: TABLE, name: "hostports6", key: &[Part::Protocol, Part::Port], value: Some(VALUE6) },
+    Map { table: TABLE, name: "hostports4", key: &[Part::Protocol, Part::Port], values: VALUE4 },
+    Map { table: TABLE, name: "hostports6", key: &[Part::Protocol, Part::Port], values: VALUE6 },
 ];
 
 /// Ports of one address of the node.
@@ -71,13 +71,13 @@ const ADDRESS_PORTS: [Map; 2] = [
         table: TABLE,
         name: "hostips4",
         key: &[Part::Destination(IpVersion::V4), Part::Protocol, Part::Port],
-        value: Some(VALUE4),
+        values: VALUE4,
     },
     Map {
         table: TABLE,
         name: "hostips6",
         key: &[Part::Destination(IpVersion::V6), Part::Protocol, Part::Port],
-        value: Some(VALUE6),
+        values: VALUE6,
     },
 ];
 
@@ -87,13 +87,13 @@ const HAIRPIN: [Map; 2] = [
         table: TABLE,
         name: "hairpin4",
         key: &[Part::Destination(IpVersion::V4), Part::Protocol, Part::Port, Part::OriginalPort],
-        value: None,
+        values: Values::Verdicts,
     },
     Map {
         table: TABLE,
         name: "hairpin6",
         key: &[Part::Destination(IpVersion::V6), Part::Protocol, Part::Port, Part::OriginalPort],
-        value: None,
+        values: Values::Verdicts,
     },
 ];
 

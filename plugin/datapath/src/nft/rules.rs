@@ -214,7 +214,7 @@ impl PodRules {
                 Some(element) => format!("an element of {:?} or to another place", element.comment),
                 None => "missing".to_owned(),
             };
-            let object = format!("{} in nftables map {}", describe(*map, &wanted.key), map.name);
+            let object = format!("{} in nftables {map}", describe(*map, &wanted.key));
             differences.push(RuleDifference { object, found: text });
         }
         Ok(differences)
@@ -231,7 +231,7 @@ impl PodRules {
         let unfiltered = self.unfiltered.iter().map(|subnet| services::chain_name(*subnet));
         let ports = self.has_ports.then(|| host_ports::LOOK_UP.to_owned());
         let hairpin = self.hairpin.iter().map(|senders| host_ports::chain_name(*senders));
-        let reflected = self.is_reflected.then(|| reflections::LOOK_UP.to_owned());
+        let reflected = self.is_reflected.then(|| reflections::CHAIN.to_owned());
         let inet = masqueraded.chain(unfiltered).chain(ports).chain(hairpin).chain(reflected);
         let blocked = self.blocks.map(|table| (table, guard::BLOCKED.to_owned()));
         let senders = self.senders.map(|table| (table, guard::ANTI_SPOOFING.to_owned()));
@@ -251,7 +251,7 @@ impl PodRules {
             chains.extend(host_ports::chains(self.hairpin.iter().copied()));
         }
         if self.is_reflected {
-            chains.extend(reflections::chains());
+            chains.push(reflections::chain());
         }
         if let Some(table) = self.blocks {
             chains.push(guard::block_chain(table));

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! table bridge podnet {
-//!     map joined { type ifname : verdict
-//!         elements = { "azv…" comment "OWNER ALIAS" : jump inward, "eth0" comment "uplink of azure0" : jump inward } }
+//!     set joined { type ifname
+//!         elements = { "azv…" comment "OWNER ALIAS", "eth0" comment "uplink of azure0" } }
 //!     map stations4 { type ipv4_addr : ether_addr                          and stations6
 //!         elements = { 10.224.1.5 comment "OWNER ALIAS" : 0a:58:0a:e0:01:05 } }
 //!     map announcers4 { type ipv4_addr . ipv4_addr : verdict
@@ -14,7 +14,7 @@
 //!     map uplinks { type ifname : ether_addr
 //!         elements = { "eth0" comment "uplink of azure0" : 00:0d:3a:00:00:01 } }
 //!     chain segment { type filter hook prerouting priority -290
-//!         iifname vmap @joined }
+//!         iifname @joined jump inward }
 //!     chain inward {
 //!         arp saddr ip . arp daddr ip vmap @announcers4
 //!         ether daddr set arp daddr ip map @stations4 meta pkttype set other
@@ -41,30 +41,30 @@ use ipnet::IpNet;
 use super::{
     NftError,
     element::{Element, Value},
-    expression::{Ethertype, Expressions, IpVersion, Recipient, StationField, address},
+    expression::{Ethertype, Expressions, IpVersion, Recipient, StationField, Verdict, address},
     key::{KeyWriter, Part, padded},
     layout::{Chain, FRAMES, SCHEMA},
     reading,
-    table::{Hook, Map, Rule},
+    table::{Hook, Map, Rule, Values},
     transaction,
 };
 use crate::{LinkName, MacAddr, Segment, netlink::Socket};
 
-const fn map(name: &'static str, key: &'static [Part], value: Option<&'static [Part]>) -> Map {
-    Map { table: FRAMES, name, key, value }
+const fn map(name: &'static str, key: &'static [Part], values: Values) -> Map {
+    Map { table: FRAMES, name, key, values }
 }
 
-const STATION: Option<&[Part]> = Some(&[Part::Station]);
+const STATION: Values = Values::Fields(&[Part::Station]);
 
 /// Ports of the bridge.
-const JOINED: Map = map("joined", &[Part::Link], None);
+const JOINED: Map = map("joined", &[Part::Link], Values::Nothing);
 /// Pods by their addresses.
 pub(super) const STATIONS: [Map; 2] = [
     map("stations4", &[Part::Destination(IpVersion::V4)], STATION),
     map("stations6", &[Part::Destination(IpVersion::V6)], STATION),
 ];
 /// Pods that say who they are.
-const ANNOUNCERS: Map = map("announcers4", &[Part::ArpSource, Part::ArpTarget], None);
+const ANNOUNCERS: Map = map("announcers4", &[Part::ArpSource, Part::ArpTarget], Values::Verdicts);
 /// What goes to the node instead.
 const DIVERTED: [Map; 2] = [
     map("diverted4", &[Part::Source(IpVersion::V4), Part::Destination(IpVersion::V4)], STATION),
@@ -92,7 +92,7 @@ pub(super) fn elements(segment: &Segment, addresses: &[IpNet], comment: &str) ->
     let mut elements: Vec<_> = segment
         .links
         .iter()
-        .map(|link| (JOINED, element(KeyWriter::default().link(link), Value::Jump(INWARD.to_owned()))))
+        .map(|link| (JOINED, element(KeyWriter::default().link(link), Value::Nothing)))
         .collect();
     for address in stations(segment, addresses) {
         let station = Value::Data(segment.mac.bytes().to_vec());
@@ -136,7 +136,7 @@ pub(super) fn station(element: &Element) -> Option<(IpAddr, MacAddr)> {
 pub(super) fn chains() -> [Chain; 3] {
     let rule = |comment: &'static str, expressions| Rule { comment: comment.into(), expressions };
     let chain = |name: &str, hook, rules| Chain { table: FRAMES, name: name.to_owned(), hook, rules };
-    let ports = Expressions::default().verdict_of(JOINED.key, JOINED.name);
+    let ports = Expressions::default().among(JOINED.key, JOINED.name).verdict(Verdict::Jump(INWARD));
     [
         chain(INWARD, None, inward_rules()),
         chain(LOOK_UP, Some(PREROUTING), vec![rule("of ports", ports)]),
@@ -276,9 +276,6 @@ impl UplinkRules<'_> {
     fn elements(&self) -> [(Map, Element); 2] {
         let comment = format!("uplink of {}", self.bridge);
         let element = |value| Element { key: padded(self.link), value, comment: comment.clone() };
-        [
-            (JOINED, element(Value::Jump(INWARD.to_owned()))),
-            (UPLINKS, element(Value::Data(self.mac.bytes().to_vec()))),
-        ]
+        [(JOINED, element(Value::Nothing)), (UPLINKS, element(Value::Data(self.mac.bytes().to_vec())))]
     }
 }

@@ -45,6 +45,18 @@ pub(super) struct Hook {
     pub(super) priority: i32,
 }
 
+/// What the elements of a map have beside their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Values {
+    /// Nothing: what `nft` calls a set.
+    Nothing,
+    /// Verdicts. With each element that jumps the kernel goes through all elements of all maps of verdicts of the table
+    /// (`nft_table_validate`): where all would jump to one chain, a set and a rule do, whatever there is.
+    Verdicts,
+    /// These fields.
+    Fields(&'static [Part]),
+}
+
 /// A map: what its keys and its values are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Map {
@@ -54,8 +66,8 @@ pub(super) struct Map {
     pub(super) name: &'static str,
     /// The fields of a key.
     pub(super) key: &'static [Part],
-    /// The fields of a value; `None`: values are verdicts.
-    pub(super) value: Option<&'static [Part]>,
+    /// What they lead to.
+    pub(super) values: Values,
 }
 
 /// A rule: what it does, and the comment by which people and programs know it.
@@ -89,6 +101,14 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = if self.family == BRIDGE { "bridge" } else { "inet" };
         write!(f, "{family} {}", self.name)
+    }
+}
+
+impl fmt::Display for Map {
+    /// As `nft` names it within the table: `set guarded`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.values == Values::Nothing { "set" } else { "map" };
+        write!(f, "{kind} {}", self.name)
     }
 }
 
@@ -150,16 +170,20 @@ impl Table {
         };
         const NFT_SET_MAP: u32 = 8;
         const NFT_DATA_VERDICT: u32 = 0xffff_ff00;
-        let what = format!("add map {}", map.name);
+        let what = format!("add {map}");
         self.request(what, Operation::NewSet, NLM_F_ACK | NLM_F_CREATE, |set| {
             set.text(NAME, map.name);
-            set.number(FLAGS, NFT_SET_MAP);
+            set.number(FLAGS, if map.values == Values::Nothing { 0 } else { NFT_SET_MAP });
             // The kernel only keeps the type, by which `nft` knows how to show the key.
             set.number(KEY_TYPE, key::kind(map.key));
             set.number(KEY_LENGTH, bytes(key::width(map.key)));
-            set.number(DATA_TYPE, map.value.map_or(NFT_DATA_VERDICT, key::kind));
-            if let Some(value) = map.value {
-                set.number(DATA_LENGTH, bytes(key::value_width(value)));
+            match map.values {
+                Values::Nothing => {}
+                Values::Verdicts => set.number(DATA_TYPE, NFT_DATA_VERDICT),
+                Values::Fields(fields) => {
+                    set.number(DATA_TYPE, key::kind(fields));
+                    set.number(DATA_LENGTH, bytes(key::value_width(fields)));
+                }
             }
             set.number(ID, id);
             if matches!(map.key, [Part::Link | Part::LeavingLink]) {
@@ -203,7 +227,7 @@ impl Table {
 
     /// Adds elements, which must be new.
     pub(super) fn add(self, map: Map, elements: &[&Element]) -> Request {
-        let what = format!("add {} elements to map {}", elements.len(), map.name);
+        let what = format!("add {} elements to {map}", elements.len());
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         self.elements(what, Operation::NewElement, flags, map, |message| {
             element::write_all(message, elements);
@@ -212,7 +236,7 @@ impl Table {
 
     /// Deletes the elements of these keys.
     pub(super) fn delete(self, map: Map, keys: &[&[u8]]) -> Request {
-        let what = format!("delete {} elements from map {}", keys.len(), map.name);
+        let what = format!("delete {} elements from {map}", keys.len());
         self.elements(what, Operation::DeleteElement, NLM_F_ACK, map, |message| {
             element::write_keys(message, keys);
         })
@@ -220,7 +244,7 @@ impl Table {
 
     /// Asks for the element of a key.
     pub(super) fn element(self, map: Map, key: &[u8]) -> Request {
-        let what = format!("get an element of map {}", map.name);
+        let what = format!("get an element of {map}");
         self.elements(what, Operation::GetElement, NLM_F_ACK, map, |message| {
             element::write_keys(message, &[key]);
         })
@@ -228,7 +252,7 @@ impl Table {
 
     /// Asks for all elements of a map.
     pub(super) fn all_elements(self, map: Map) -> Request {
-        let what = format!("list map {}", map.name);
+        let what = format!("list {map}");
         self.elements(what, Operation::GetElement, NLM_F_DUMP, map, |_| {})
     }
 

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::{
-    element::Element,
-    host_ports,
+    element::{Element, Value},
+    guard, host_ports,
     layout::{Chain, SCHEMA, TABLE},
-    masquerade, message, segment, services, subnet_chain_name,
+    masquerade, message, reflections, segment, services, subnet_chain_name,
     table::{self, Map},
 };
 use crate::{
-    Guard, HostPort, HostPorts, MacAddr, Owner, Segment, Transport,
+    Guard, HostPort, HostPorts, MacAddr, Owner, Segment, Station, Transport,
     netlink::{Reply, Request},
     nft::{Duplicates, PodRules, Uses},
 };
@@ -239,6 +239,21 @@ fn a_routed_pod_answers_all_but_loopback_addresses_by_itself() {
     assert_eq!(chains, [Some("hairpin-127.0.0.0-8".to_owned()), None]);
     // Both ports, the way back to 127.0.0.1, and both addresses' way to themselves.
     assert_eq!(PodRules::new(&owner, &uses).len(), 5);
+}
+
+/// The kernel would look through all pods' elements with each (`Values::Verdicts`).
+#[test]
+fn no_element_of_a_routed_pod_jumps() {
+    let addresses = nets(["10.224.1.5/16", "fd00:224::5/64"]);
+    let mac = MacAddr::new([0x0a, 0x58, 0x0a, 0xe0, 1, 5]);
+    let station = Station { links: vec!["azv1".parse().unwrap()], mac, is_bridged: false };
+    let senders = guard::senders(&station, &addresses, "OWNER ALIAS");
+    let reflections = addresses.map(|address| reflections::element(address, "OWNER ALIAS"));
+    let blocks =
+        guard::blocks(TABLE, Guard { wireserver: true, imds: true, ..Guard::default() }, &addresses, "x");
+    let elements: Vec<_> = senders.into_iter().chain(reflections).chain(blocks).collect();
+    assert_eq!(elements.len(), 11);
+    assert!(!elements.iter().any(|(_, element)| matches!(element.value, Value::Jump(_))), "{elements:?}");
 }
 
 #[test]

@@ -40,8 +40,8 @@ pub(crate) fn create_bridge(name: &LinkName, mac: MacAddr, filters_vlans: bool) 
     create(format!("create bridge {name}{kind}"), message)
 }
 
-/// Creates a pair: the host's end up and, where there is one, a port of the bridge, the other end down and in the pod's
-/// namespace, or beside it where none is named.
+/// Creates a pair: the host's end up and a port of the bridge or, where there is none, down; the other end down and in the
+/// pod's namespace, or beside it where none is named.
 /// `EEXIST` where either name is taken. Kernels from 6.2 on echo the host's end.
 pub(crate) fn create_pair(
     host: End<'_>,
@@ -55,7 +55,9 @@ pub(crate) fn create_pair(
     peer.attributes.extend(netns.map(|netns| LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd())));
 
     let mut message = LinkMessage::default();
-    raise(&mut message);
+    if bridge.is_some() {
+        raise(&mut message);
+    }
     message.attributes = end(host, mtu);
     message.attributes.extend(bridge.map(LinkAttribute::Controller));
     message.attributes.push(LinkAttribute::LinkInfo(vec![

@@ -125,13 +125,16 @@ impl Expressions {
     }
 
     /// What the map `name` holds for the key, into the register; none there, the rule ends.
-    pub(super) fn look_up(&mut self, name: &str, register: u32) {
+    /// Looks the register up: what is found goes to `to`, where there is such a register; nothing found ends the rule.
+    pub(super) fn look_up(&mut self, name: &str, to: Option<u32>) {
         const SET: u16 = 1;
         const SOURCE_REGISTER: u16 = 2;
         const DESTINATION_REGISTER: u16 = 3;
         self.expression("lookup", |lookup| {
             lookup.number(SOURCE_REGISTER, REGISTER);
-            lookup.number(DESTINATION_REGISTER, register);
+            if let Some(to) = to {
+                lookup.number(DESTINATION_REGISTER, to);
+            }
             lookup.text(SET, name);
         });
     }

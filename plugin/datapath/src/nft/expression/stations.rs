@@ -40,7 +40,7 @@ impl Expressions {
         /// Of `ICMPv6` (RFC 4443 section 2.1).
         const CHECKSUM: Checksum = Checksum { offset: 2 };
         self.load_key(parts);
-        self.look_up(name, REGISTER);
+        self.look_up(name, Some(REGISTER));
         let (header, place, checksum) = match field {
             StationField::Destination => (NFT_PAYLOAD_LL_HEADER, ETHERNET_DESTINATION, None),
             StationField::Source => (NFT_PAYLOAD_LL_HEADER, ETHERNET_SOURCE, None),
