@@ -7,10 +7,10 @@
 //!                                                              podnet doctor ◀──────────┘
 //! ```
 //!
-//! - An [`item::Item`] is a file or link that is to be there. What is there instead, and is not of an earlier installation, is kept beside
-//!   it as `NAME.orig`, or stays, as the item says.
-//! - The state file ([`state::State`]) has, before the first change, everything that the changes need to be finished or taken back. It
-//!   lies in the plugins' folder. So a killed installation is finished by the next, whatever the moment.
+//! - An item (`item.rs`) is a file or link that is to be there. What is there instead, and is not of an earlier installation,
+//!   is kept beside it as `NAME.orig`, or stays, as the item says.
+//! - The state file (`state.rs`) has, before the first change, everything that the changes need to be finished or taken back.
+//!   It lies in the plugins' folder. So a killed installation is finished by the next, whatever the moment.
 //! - Every file comes complete, by rename, after its content was read back and compared.
 //! - An installation adds and renews; only `uninstall` removes.
 
