@@ -278,7 +278,8 @@ fn without_nft(family: Family) -> Outcome {
     ensure!(said.contains("nft") && said.contains("inet podnet-node"), "{said}");
     let found = doctor()?;
     ensure!(found.contains("cannot run nft"), "the doctor finds {found}");
-    network()?.add(&Pod::create("a")?)?;
+    let pod = Pod::create("a")?;
+    network()?.add(&pod)?;
     tool(&["umount", &nft])?;
     in_force(&daemon)?;
     ensure_eq!(doctor()?, "", "what the doctor finds when all is well");
