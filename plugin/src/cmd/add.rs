@@ -15,7 +15,7 @@ use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_pr
 use crate::error::{Error, chain};
 use crate::guard::Guarded;
 use crate::ipam::Grant;
-use crate::mode::Mode;
+use crate::mode::{Mode, PodFacts};
 use crate::portmap;
 use crate::record::{Entry, OnNetwork, Record, RecordError, Registry, Reserved, addresses};
 use crate::settings::Settings;
@@ -92,7 +92,13 @@ impl Job<'_> {
         let (mode, filtered) = self.settings.adapted(&addresses)?;
         mode.pod().check_families(addresses.iter().any(|address| address.addr().is_ipv6()))?;
         let routes = mode.routes(&grant.leases, grant.routes.clone());
-        let network = mode.plan(self.owner.clone(), self.ifname.clone(), &grant.leases, &routes, filtered);
+        let network = mode.plan(PodFacts {
+            owner: self.owner.clone(),
+            ifname: self.ifname.clone(),
+            leases: &grant.leases,
+            routes: &routes,
+            filtered,
+        });
         let record = record.holding(Reserved {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),

@@ -5,6 +5,7 @@ use podnet_datapath::{AnsweredLink, MacAddr, Owner, verify};
 
 use super::{open_sandbox, owner, pod_link, translated};
 use crate::error::Error;
+use crate::mode::PodFacts;
 use crate::record::{ATTACHMENTS, Lease, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
@@ -27,7 +28,13 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let (mode, filtered) = settings.adapted(&addresses(&leases))?;
     let ipam = &settings.ipam;
     let routes = mode.routes(&leases, ipam.routes().unwrap_or(given_routes));
-    let mut network = mode.plan(owner.clone(), ifname.clone(), &leases, &routes, filtered);
+    let mut network = mode.plan(PodFacts {
+        owner: owner.clone(),
+        ifname: ifname.clone(),
+        leases: &leases,
+        routes: &routes,
+        filtered,
+    });
     if let Some(mac) = answered.as_ref().and_then(Answered::mac) {
         network.veth.pod_mac = mac;
     }

@@ -14,7 +14,7 @@ use podnet_datapath::{
 use super::interface::{Common, Kind, Wish};
 use crate::error::Error;
 use crate::ipam::{Gateways, Ipam};
-use crate::mode::kubenet;
+use crate::mode::{PodFacts, kubenet};
 use crate::netconf::{Hairpin, Kubenet, PodOptions};
 use crate::record::Lease;
 
@@ -66,7 +66,8 @@ impl Kind for Bridge {
         // Without addresses there is none to derive the hardware addresses from.
         let (pod_mac, bridge_mac) = (owner.pod_mac(), MacAddr::named(self.name.as_str()));
         let config = self.kubenet();
-        let mut network = kubenet::plan(&config, owner, ifname, leases, routes, Families::default());
+        let mut network =
+            kubenet::plan(&config, PodFacts { owner, ifname, leases, routes, filtered: Families::default() });
         let mut bridge = self.with_own_settings(kubenet::bridge(&config, kubenet::gateways(leases)));
         if leases.is_empty() {
             network.veth.pod_mac = self.mac.unwrap_or(pod_mac);

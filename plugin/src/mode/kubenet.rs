@@ -11,26 +11,17 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::{AddResult, Interface, IpConfig, Route};
 use podnet_datapath::{
     self as datapath, Applied, Bridge, Families, Forwarding, HostEnd, LinkName, LinkPrefix, MacAddr,
-    Masquerade, Owner, PodNetwork, Port, Promiscuity, Veth, Vlans,
+    Masquerade, PodNetwork, Port, Promiscuity, Veth, Vlans,
 };
 use sha2::{Digest, Sha256};
 
+use crate::mode::PodFacts;
 use crate::netconf::{Hairpin, Kubenet, PodOptions};
 use crate::record::{Lease, addresses};
 
 /// What the pod's network is to be.
-///
-/// # Arguments
-/// `leases`: the pod's addresses, each with its subnet's gateway; `routes`: those of the result ([`routes`]);
-/// `filtered`: the families whose frames between pods pass the node's rules of IP.
-pub(crate) fn plan(
-    config: &Kubenet,
-    owner: Owner,
-    ifname: LinkName,
-    leases: &[Lease],
-    routes: &[Route],
-    filtered: Families,
-) -> PodNetwork {
+pub(crate) fn plan(config: &Kubenet, pod: PodFacts<'_>) -> PodNetwork {
+    let PodFacts { owner, ifname, leases, routes, filtered } = pod;
     let forwards = |ipv4: bool| config.is_gateway && gateway_of(ipv4, leases).is_some();
     PodNetwork {
         veth: Veth {

@@ -11,6 +11,20 @@ use crate::ipam::Gateways;
 use crate::netconf::{Kubenet, PodOptions, Vnet};
 use crate::record::Lease;
 
+/// What is known of a pod when its network is planned.
+#[derive(Debug, Clone)]
+pub(crate) struct PodFacts<'a> {
+    pub(crate) owner: Owner,
+    /// The interface's name in the pod.
+    pub(crate) ifname: LinkName,
+    /// The pod's addresses, each with its subnet's gateway.
+    pub(crate) leases: &'a [Lease],
+    /// Those of the result ([`Mode::routes`]).
+    pub(crate) routes: &'a [Route],
+    /// The families whose frames between pods pass the node's rules of IP.
+    pub(crate) filtered: Families,
+}
+
 /// A mode with its configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Mode {
@@ -51,18 +65,11 @@ impl Mode {
         }
     }
 
-    /// What the pod's network is to be; see [`kubenet::plan`].
-    pub(crate) fn plan(
-        &self,
-        owner: Owner,
-        ifname: LinkName,
-        leases: &[Lease],
-        routes: &[Route],
-        filtered: Families,
-    ) -> PodNetwork {
+    /// What the pod's network is to be.
+    pub(crate) fn plan(&self, pod: PodFacts<'_>) -> PodNetwork {
         match self {
-            Self::Kubenet(kubenet) => kubenet::plan(kubenet, owner, ifname, leases, routes, filtered),
-            Self::Vnet(vnet) => vnet::plan(vnet, owner, ifname, leases, routes, filtered),
+            Self::Kubenet(kubenet) => kubenet::plan(kubenet, pod),
+            Self::Vnet(vnet) => vnet::plan(vnet, pod),
         }
     }
 

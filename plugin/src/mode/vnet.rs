@@ -17,11 +17,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::Route;
 use podnet_datapath::{
-    self as datapath, Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, NetworkPort, Owner,
-    PodNetwork, Veth,
+    self as datapath, Families, Forwarding, HostEnd, LinkPrefix, Masquerade, NetworkPort, PodNetwork, Veth,
 };
 
-use super::kubenet;
+use super::{PodFacts, kubenet};
 use crate::ipam::Gateways;
 use crate::netconf::{Datapath, Vnet};
 use crate::record::{Lease, addresses};
@@ -35,21 +34,11 @@ const GATEWAYS: [IpAddr; 2] = [
 /// `RT_SCOPE_LINK`.
 const SCOPE_LINK: u8 = 253;
 
-/// What the pod's network is to be; see [`kubenet::plan`].
-pub(crate) fn plan(
-    config: &Vnet,
-    owner: Owner,
-    ifname: LinkName,
-    leases: &[Lease],
-    routes: &[Route],
-    filtered: Families,
-) -> PodNetwork {
+/// What the pod's network is to be.
+pub(crate) fn plan(config: &Vnet, pod: PodFacts<'_>) -> PodNetwork {
     match &config.datapath {
-        Datapath::Transparent => transparent(config, owner, ifname, leases, routes),
-        Datapath::Bridge(bridged) => {
-            let options = (bridged, config.uplink.clone(), &config.pod);
-            bridged::plan(options, owner, ifname, leases, routes, filtered)
-        }
+        Datapath::Transparent => transparent(config, pod),
+        Datapath::Bridge(bridged) => bridged::plan(config, bridged, pod),
     }
 }
 
@@ -87,13 +76,8 @@ pub(crate) fn told(config: &Vnet, leases: &[Lease]) -> Vec<Lease> {
     leases.iter().map(|lease| Lease { gateway: gateway(lease), ..*lease }).collect()
 }
 
-fn transparent(
-    config: &Vnet,
-    owner: Owner,
-    ifname: LinkName,
-    leases: &[Lease],
-    routes: &[Route],
-) -> PodNetwork {
+fn transparent(config: &Vnet, pod: PodFacts<'_>) -> PodNetwork {
+    let PodFacts { owner, ifname, leases, routes, filtered: _ } = pod;
     let addresses = addresses(leases);
     let families = Families::among(&addresses);
     let gateways = gateways(families);

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use podnet_datapath::OtherGateways;
+use podnet_datapath::{OtherGateways, Owner};
 
 use super::*;
 
@@ -24,8 +24,13 @@ fn config() -> Kubenet {
     }
 }
 
+fn facts<'a>(leases: &'a [Lease], routes: &'a [Route], filtered: Families) -> PodFacts<'a> {
+    let (owner, ifname) = (Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap());
+    PodFacts { owner, ifname, leases, routes, filtered }
+}
+
 fn planned(config: &Kubenet, leases: &[Lease], routes: &[Route]) -> PodNetwork {
-    plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), leases, routes, FILTERED)
+    plan(config, facts(leases, routes, FILTERED))
 }
 
 fn port(network: &PodNetwork) -> &Port {
@@ -106,9 +111,7 @@ fn the_result_lists_bridge_host_end_and_pod_end() {
 
 #[test]
 fn neighbours_services_need_help_where_frames_pass_no_rules() {
-    let plan = |config: &Kubenet, filtered| {
-        plan(config, Owner::new("net", "c1", "eth0"), "eth0".parse().unwrap(), &dual(), &[], filtered)
-    };
+    let plan = |config: &Kubenet, filtered| plan(config, facts(&dual(), &[], filtered));
     assert_eq!(plan(&config(), FILTERED).unfiltered, Families::default());
     let ipv4_alone = Families { ipv4: true, ipv6: false };
     assert_eq!(plan(&config(), ipv4_alone).unfiltered, Families { ipv4: false, ipv6: true });
@@ -122,8 +125,7 @@ fn a_promiscuous_bridges_ports_are_in_hairpin_mode_where_frames_pass_the_rules()
     let veth = config();
     let config = Kubenet { hairpin: Hairpin::Promiscuous, ..config() };
     for (filtered, hairpin) in [(FILTERED, true), (Families::default(), false)] {
-        let owner = Owner::new("net", "c1", "eth0");
-        let network = plan(&config, owner, "eth0".parse().unwrap(), &dual(), &[], filtered);
+        let network = plan(&config, facts(&dual(), &[], filtered));
         assert_eq!(
             (port(&network).hairpin, bridge(&network).promiscuity),
             (hairpin, Promiscuity::Deduplicated)

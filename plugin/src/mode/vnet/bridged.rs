@@ -9,27 +9,18 @@
 //! The gateway is the network's. What pods send to it and to each other passes the node's rules of IP only with
 //! `br_netfilter`, as services need it.
 
-use podnet_cni::Route;
 use podnet_datapath::{
-    Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, NetworkPort, Owner, PodNetwork, Veth,
+    Families, Forwarding, HostEnd, LinkName, LinkPrefix, Masquerade, NetworkPort, PodNetwork, Veth,
 };
 
-use crate::mode::kubenet;
-use crate::netconf::{Bridged, PodOptions};
-use crate::record::{Lease, addresses};
+use crate::mode::{PodFacts, kubenet};
+use crate::netconf::{Bridged, Vnet};
+use crate::record::addresses;
 
-/// What the pod's network is to be; see [`kubenet::plan`].
-///
-/// # Arguments
-/// `uplink`: the node's link to the network; `None`: the one of the default route.
-pub(super) fn plan(
-    (bridged, uplink, pod): (&Bridged, Option<LinkName>, &PodOptions),
-    owner: Owner,
-    ifname: LinkName,
-    leases: &[Lease],
-    routes: &[Route],
-    filtered: Families,
-) -> PodNetwork {
+/// What the pod's network is to be.
+pub(super) fn plan(config: &Vnet, bridged: &Bridged, pod: PodFacts<'_>) -> PodNetwork {
+    let PodFacts { owner, ifname, leases, routes, filtered } = pod;
+    let pod = &config.pod;
     let addresses = addresses(leases);
     let families = Families::among(&addresses);
     PodNetwork {
@@ -40,7 +31,7 @@ pub(super) fn plan(
             mtu: pod.mtu,
             is_up: true,
         },
-        host_end: HostEnd::OnNetwork(port(bridged, uplink)),
+        host_end: HostEnd::OnNetwork(port(bridged, config.uplink.clone())),
         addresses,
         detects_duplicates: false,
         routes: routes.iter().map(|route| kubenet::installed(route, leases)).collect(),
@@ -56,6 +47,9 @@ pub(super) fn plan(
 }
 
 /// The host's end.
+///
+/// # Arguments
+/// `uplink`: the node's link to the network; `None`: the one of the default route.
 pub(super) fn port(bridged: &Bridged, uplink: Option<LinkName>) -> NetworkPort {
     let Bridged { bridge, hairpin, via_host } = bridged.clone();
     NetworkPort { bridge, uplink, hairpin, diverted: via_host }

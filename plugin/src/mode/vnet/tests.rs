@@ -1,3 +1,5 @@
+use podnet_datapath::Owner;
+
 use super::*;
 use crate::netconf::{Bridged, PodOptions};
 
@@ -22,7 +24,7 @@ fn by_datapath(datapath: Datapath, leases: &[Lease], ipam: Vec<Route>) -> PodNet
     let routes = routes(&config, leases, ipam);
     let owner = Owner::new("azure", "c1", "eth0");
     let filtered = Families { ipv4: true, ipv6: false };
-    plan(&config, owner, "eth0".parse().unwrap(), leases, &routes, filtered)
+    plan(&config, PodFacts { owner, ifname: "eth0".parse().unwrap(), leases, routes: &routes, filtered })
 }
 
 fn texts(network: &PodNetwork) -> Vec<String> {
