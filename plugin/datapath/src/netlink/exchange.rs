@@ -1,15 +1,17 @@
 //! When is an exchange over, and how did it end?
 //!
 //! An exchange is the requests of one datagram and everything the kernel says about them. It is over when
-//! every request that asked for an answer has one: an acknowledgement, or a dump's `NLMSG_DONE`. A request
-//! that asked for none (the `BEGIN` of an `nf_tables` batch) is answered only if it failed, and then nothing
-//! behind it was looked at: that too ends the exchange.
+//! every request of which an answer is awaited has one: an acknowledgement, a dump's `NLMSG_DONE`, the object that
+//! was asked for. A request of which none is awaited (the `BEGIN` of an `nf_tables` batch, all changes of a datagram
+//! but the last) is answered only if it failed. That too ends the exchange: requests are answered in their order, so
+//! that it was the first one.
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN};
 
 use super::{
     NetlinkError, Request,
     frame::{self, Message, Status},
+    request::Answer,
 };
 
 /// One object of a query's answer.
@@ -21,10 +23,11 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// The requests of one datagram, the first numbered `first`, the others following it.
+/// The requests of one datagram, the first numbered `first`, the others following it, and what is awaited of each.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
     requests: &'a [Request],
+    awaited: Vec<Answer>,
     first: u32,
     answers: Vec<Option<Status>>,
     interrupted: bool,
@@ -32,9 +35,37 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(requests: &'a [Request], first: u32) -> Self {
+    /// An exchange in which each request is answered as it asks.
+    pub(super) fn of_each(requests: &'a [Request], first: u32) -> Self {
+        Self::new(requests, requests.iter().map(Request::answer).collect(), first)
+    }
+
+    /// An exchange in which the last change speaks for all before it: each acknowledgement is a datagram of its own.
+    pub(super) fn of_all(requests: &'a [Request], first: u32) -> Self {
+        let last = requests.iter().rposition(|request| request.answer() == Answer::Word);
+        let awaited = requests.iter().enumerate().map(|(place, request)| match request.answer() {
+            Answer::Word if Some(place) != last => Answer::Nothing,
+            answer => answer,
+        });
+        Self::new(requests, awaited.collect(), first)
+    }
+
+    fn new(requests: &'a [Request], awaited: Vec<Answer>, first: u32) -> Self {
         let answers = requests.iter().map(|_| None).collect();
-        Self { requests, first, answers, interrupted: false, replies: Vec::new() }
+        Self { requests, awaited, first, answers, interrupted: false, replies: Vec::new() }
+    }
+
+    pub(super) fn requests(&self) -> &'a [Request] {
+        self.requests
+    }
+
+    /// What is sent.
+    pub(super) fn datagram(&self) -> Vec<u8> {
+        let mut datagram = Vec::new();
+        for (place, (request, awaited)) in (0..).zip(self.requests.iter().zip(&self.awaited)) {
+            request.encode(self.first.wrapping_add(place), *awaited, &mut datagram);
+        }
+        datagram
     }
 
     /// Takes one datagram of the kernel.
@@ -54,10 +85,10 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        let mut answered = self.requests.iter().zip(&self.answers);
-        answered.all(|(request, answer)| answer.is_some() || !request.is_answered())
-            || self.requests.iter().zip(&self.answers).any(|(request, answer)| {
-                !request.is_answered() && matches!(answer, Some(Status::Refused { .. }))
+        let mut answers = self.awaited.iter().zip(&self.answers);
+        answers.clone().all(|(awaited, answer)| answer.is_some() || *awaited == Answer::Nothing)
+            || answers.any(|(awaited, answer)| {
+                *awaited == Answer::Nothing && matches!(answer, Some(Status::Refused { .. }))
             })
     }
 
@@ -80,10 +111,11 @@ impl<'a> Exchange<'a> {
     }
 
     fn take(&mut self, message: Message<'_>) -> Result<(), &'static str> {
-        let place = message.sequence.wrapping_sub(self.first);
-        let Some(answer) = usize::try_from(place).ok().and_then(|place| self.answers.get_mut(place)) else {
+        let distance = message.sequence.wrapping_sub(self.first);
+        let place = usize::try_from(distance).unwrap_or(usize::MAX);
+        let (Some(answer), Some(awaited)) = (self.answers.get_mut(place), self.awaited.get(place)) else {
             // What an earlier exchange left unread after its failure has a lower number.
-            let is_earlier = place > u32::MAX / 2;
+            let is_earlier = distance > u32::MAX / 2;
             return if is_earlier { Ok(()) } else { Err("an answer to a request that was not made") };
         };
         self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
@@ -92,7 +124,12 @@ impl<'a> Exchange<'a> {
             NLMSG_DONE => *answer = Some(frame::done(message)?),
             NLMSG_NOOP => {}
             NLMSG_OVERRUN => self.interrupted = true,
-            kind => self.replies.push(Reply { kind, body: message.body.to_vec() }),
+            kind => {
+                if *awaited == Answer::Object {
+                    *answer = Some(Status::Success);
+                }
+                self.replies.push(Reply { kind, body: message.body.to_vec() });
+            }
         }
         Ok(())
     }

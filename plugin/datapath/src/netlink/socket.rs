@@ -6,7 +6,7 @@ use netlink_sys::{
     Socket as RawSocket, SocketAddr,
     protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
 };
-use nix::libc::{MSG_PEEK, MSG_TRUNC};
+use nix::libc::MSG_TRUNC;
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 
 use super::{NetlinkError, Reply, Request, exchange::Exchange};
@@ -15,8 +15,9 @@ use super::{NetlinkError, Reply, Request, exchange::Exchange};
 /// of change are coarse, so that a node under heavy churn needs a handful.
 const DUMP_ATTEMPTS: u32 = 32;
 
-/// The kernel fills dump datagrams up to the reader's buffer, 32 KiB at most (`netlink_recvmsg`).
-const BUFFER: usize = 32 * 1024;
+/// The kernel fills dump datagrams up to the reader's buffer, 32 KiB at most (`netlink_recvmsg`); an object with the
+/// largest attribute that there can be, of 64 KiB, is an answer of its own.
+const BUFFER: usize = 68 * 1024;
 
 /// A datagram up to this length fits into a send buffer as the kernel comes (`net.core.wmem_default`, 208 KiB).
 const SMALL: usize = 64 * 1024;
@@ -67,7 +68,8 @@ impl Socket {
     /// is that of the first request that failed, in the order given. At least one request must ask for an
     /// acknowledgement, else success cannot be known.
     pub fn batch(&mut self, requests: &[Request]) -> Result<(), NetlinkError> {
-        self.exchange(requests)?.finish().map(drop)
+        let exchange = Exchange::of_all(requests, self.next());
+        self.carry_out(exchange)?.finish().map(drop)
     }
 
     /// Sends several requests in one datagram, of which rtnetlink carries out each, whatever becomes of the others, and
@@ -79,7 +81,8 @@ impl Socket {
         &mut self,
         requests: &[Request],
     ) -> Result<Vec<Option<NetlinkError>>, NetlinkError> {
-        Ok(self.exchange(requests)?.refusals())
+        let exchange = Exchange::of_each(requests, self.next());
+        Ok(self.carry_out(exchange)?.refusals())
     }
 
     /// Asks for one object or for a dump; also makes a change whose result the kernel echoes (`NLM_F_ECHO`).
@@ -87,7 +90,8 @@ impl Socket {
     /// A dump that a concurrent change overtook is repeated.
     pub fn query(&mut self, request: &Request) -> Result<Vec<Reply>, NetlinkError> {
         for _ in 0..DUMP_ATTEMPTS {
-            let exchange = self.exchange(std::slice::from_ref(request))?;
+            let exchange = Exchange::of_each(std::slice::from_ref(request), self.next());
+            let exchange = self.carry_out(exchange)?;
             if !exchange.is_interrupted() {
                 return exchange.finish();
             }
@@ -95,19 +99,21 @@ impl Socket {
         Err(NetlinkError::Interrupted { request: request.what().to_owned(), attempts: DUMP_ATTEMPTS })
     }
 
-    fn exchange<'a>(&mut self, requests: &'a [Request]) -> Result<Exchange<'a>, NetlinkError> {
+    /// The number of the next request.
+    fn next(&self) -> u32 {
+        self.sequence.wrapping_add(1)
+    }
+
+    fn carry_out<'a>(&mut self, mut exchange: Exchange<'a>) -> Result<Exchange<'a>, NetlinkError> {
+        let requests = exchange.requests();
         let what = || requests.first().map(|request| request.what().to_owned()).unwrap_or_default();
-        let first = self.sequence.wrapping_add(1);
-        let mut datagram = Vec::new();
-        for request in requests {
-            self.sequence = self.sequence.wrapping_add(1);
-            request.encode(self.sequence, &mut datagram);
-        }
+        let count = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+        self.sequence = self.sequence.wrapping_add(count);
+        let datagram = exchange.datagram();
         self.make_room(datagram.len())
             .and_then(|()| retried(|| self.raw.send(&datagram, 0)))
             .map_err(|source| NetlinkError::Send { request: what(), source })?;
 
-        let mut exchange = Exchange::new(requests, first);
         while !exchange.is_over() {
             match self.receive() {
                 Ok(()) => exchange.receive(&self.buffer)?,
@@ -132,15 +138,15 @@ impl Socket {
         Ok(setsockopt(&self.raw, SndBufForce, &length)?)
     }
 
-    /// Reads the kernel's next datagram into the buffer, whole: its length is asked for first, since a
-    /// truncated datagram is lost.
+    /// Reads the kernel's next datagram into the buffer, whole.
     fn receive(&mut self) -> io::Result<()> {
         loop {
-            let mut nothing: &mut [u8] = &mut [];
-            let (length, _) = retried(|| self.raw.recv_from(&mut nothing, MSG_PEEK | MSG_TRUNC))?;
             self.buffer.clear();
-            self.buffer.reserve(length);
-            let (_, sender) = retried(|| self.raw.recv_from(&mut self.buffer, 0))?;
+            let room = self.buffer.capacity();
+            let (length, sender) = retried(|| self.raw.recv_from(&mut self.buffer, MSG_TRUNC))?;
+            if length > room {
+                return Err(io::Error::other(format!("an answer of {length} bytes: more than {room}")));
+            }
             // Any process may send to our port; the kernel's own port is 0.
             if sender.port_number() == 0 {
                 return Ok(());

@@ -43,8 +43,17 @@ pub(super) fn request(
     family: u8,
     fill: impl FnOnce(&mut Writer),
 ) -> Request {
-    let kind = SUBSYSTEM << 8 | u16::from(operation as u8);
-    Request::new(what, kind, flags, body(family, 0, fill))
+    Request::new(what, kind(operation), flags, body(family, 0, fill))
+}
+
+/// A message that asks for one object of a table.
+pub(super) fn question(
+    what: impl Into<Cow<'static, str>>,
+    operation: Operation,
+    family: u8,
+    fill: impl FnOnce(&mut Writer),
+) -> Request {
+    Request::question(what, kind(operation), body(family, 0, fill))
 }
 
 /// The message before a transaction's changes. With a generation, the kernel refuses the transaction
@@ -69,6 +78,10 @@ pub(super) fn end() -> Request {
 /// The attributes of an answer.
 pub(super) fn attributes(reply: &Reply) -> &[u8] {
     reply.body.get(HEADER..).unwrap_or_default()
+}
+
+fn kind(operation: Operation) -> u16 {
+    SUBSYSTEM << 8 | u16::from(operation as u8)
 }
 
 fn body(family: u8, resource: u16, fill: impl FnOnce(&mut Writer)) -> Vec<u8> {

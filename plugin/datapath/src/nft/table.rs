@@ -149,8 +149,10 @@ impl Table {
 
     /// Asks for a chain.
     pub(super) fn get_chain(self, name: &str) -> Request {
-        let what = format!("get chain {name}");
-        self.request(what, Operation::GetChain, NLM_F_ACK, |chain| chain.text(CHAIN_NAME, name))
+        message::question(format!("get chain {name}"), Operation::GetChain, self.family, |chain| {
+            chain.text(TABLE_NAME, self.name);
+            chain.text(CHAIN_NAME, name);
+        })
     }
 
     /// Makes a map. `id` is a number that no other map of the transaction has.
@@ -278,10 +280,8 @@ impl Table {
         flags: u16,
         fill: impl FnOnce(&mut Writer),
     ) -> Request {
-        // `NFTA_TABLE_NAME` and the `…_TABLE` of everything in a table.
-        const TABLE: u16 = 1;
         message::request(what, operation, flags, self.family, |message| {
-            message.text(TABLE, self.name);
+            message.text(TABLE_NAME, self.name);
             fill(message);
         })
     }
@@ -289,6 +289,8 @@ impl Table {
 
 // Attributes that more than one function needs.
 const TABLE_USERDATA: u16 = 6;
+/// `NFTA_TABLE_NAME` and the `…_TABLE` of everything in a table.
+const TABLE_NAME: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;

@@ -90,7 +90,7 @@ pub(crate) fn ask(index: u32) -> Request {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message.attributes.push(without_statistics());
-    Request::route(format!("look up link {index}"), 0, &RouteNetlinkMessage::GetLink(message))
+    Request::route_question(format!("look up link {index}"), &RouteNetlinkMessage::GetLink(message))
 }
 
 /// All links of one kind.
@@ -121,7 +121,7 @@ fn links(socket: &mut Socket, what: &'static str, message: LinkMessage) -> Resul
 
 fn get(socket: &mut Socket, what: String, mut message: LinkMessage) -> Result<Option<Link>, NetlinkError> {
     message.attributes.push(without_statistics());
-    match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetLink(message))) {
+    match socket.query(&Request::route_question(what, &RouteNetlinkMessage::GetLink(message))) {
         Ok(replies) => Ok(replies.iter().find_map(Link::parse)),
         Err(error) if error.errno() == Some(Errno::ENODEV) => Ok(None),
         Err(error) => Err(error),

@@ -211,7 +211,7 @@ fn look_up(socket: &mut Socket, address: IpAddr, flags: RouteFlags) -> Result<Ve
     message.header.flags = flags;
     message.attributes = vec![RouteAttribute::Destination(RouteAddress::from(address))];
     let what = format!("look up the route to {address}");
-    match socket.query(&Request::route(what, 0, &RouteNetlinkMessage::GetRoute(message))) {
+    match socket.query(&Request::route_question(what, &RouteNetlinkMessage::GetRoute(message))) {
         Err(error) if error.errno().is_some_and(|errno| LEADS_NOWHERE.contains(&errno)) => Ok(Vec::new()),
         answer => answer,
     }
