@@ -33,6 +33,7 @@ mod resolv_conf;
 mod store;
 #[cfg(test)]
 mod testing;
+pub mod unnamed;
 
 pub use config::{DEFAULT_DATA_DIR, IpamConfig, RangeConfig, RouteConfig};
 pub use config_error::{ConfigError, Problem};

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use podnet_datapath::OwnerId;
+use podnet_host_local::unnamed;
 
 use super::{ATTACHMENTS, Record};
 
@@ -113,8 +114,7 @@ impl Registry {
         let file = openat(&self.dir, ".", flags, Mode::from_bits_truncate(0o600))
             .map_err(RecordError::errno("create", &path))?;
         let file = locked_and_written(file.into(), record, &path)?;
-        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match linkat(AT_FDCWD, unnamed.as_str(), &self.dir, name.as_str(), AtFlags::AT_SYMLINK_FOLLOW) {
+        match unnamed::name(&file, &self.dir, &name) {
             Ok(()) => Ok(Entry { registry: self, id, file, record: Some(record.clone()) }),
             Err(Errno::EEXIST) => Err(RecordError::Exists(id)),
             Err(errno) => Err(RecordError::errno("create", path)(errno)),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -58,11 +58,7 @@ impl Draft {
     pub(super) fn link(&self, directory: &Directory, address: IpAddr) -> io::Result<bool> {
         let name = address.to_string();
         let linked = match self {
-            Self::Unnamed(file) => {
-                // linkat(2) by descriptor alone needs CAP_DAC_READ_SEARCH; this way it does not.
-                let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-                linkat(AT_FDCWD, source.as_str(), &directory.fd, name.as_str(), AtFlags::AT_SYMLINK_FOLLOW)
-            }
+            Self::Unnamed(file) => crate::unnamed::name(file, &directory.fd, &name),
             Self::Named(path) => linkat(AT_FDCWD, path, &directory.fd, name.as_str(), AtFlags::empty()),
         };
         match linked {
