@@ -42,6 +42,9 @@ use fixed::FixedConfig;
 /// The member of the configuration.
 const MEMBER: &str = "ipam";
 
+/// Waits for the addresses that were asked for.
+pub(crate) type Answer<'a> = Box<dyn FnOnce() -> Result<Grant, Error> + 'a>;
+
 /// A source of addresses, checked as far as can be without asking it.
 #[derive(Debug)]
 pub(crate) enum Ipam {
@@ -112,12 +115,20 @@ impl Ipam {
 
     /// Addresses for the owner, or none at all.
     pub(crate) fn allocate(&self, owner: &Owner) -> Result<Grant, Error> {
-        match self {
-            Self::HostLocal(host_local) => host_local.allocate(owner),
-            Self::Static(fixed) => Ok(fixed.grant().clone()),
-            Self::Daemon(daemon) => Ok(daemon.allocate(owner)?),
-            Self::Delegate(delegate) => Ok(delegate.add(owner)?),
-        }
+        self.ask(owner)?()
+    }
+
+    /// The first half of [`Ipam::allocate`], and what is left to be called for the second. In between a daemon works.
+    pub(crate) fn ask<'a>(&'a self, owner: &'a Owner) -> Result<Answer<'a>, Error> {
+        Ok(match self {
+            Self::HostLocal(host_local) => Box::new(|| host_local.allocate(owner)),
+            Self::Static(fixed) => Box::new(|| Ok(fixed.grant().clone())),
+            Self::Daemon(daemon) => {
+                let asked = daemon.ask(owner)?;
+                Box::new(|| Ok(daemon.granted(owner, asked)?))
+            }
+            Self::Delegate(delegate) => Box::new(|| Ok(delegate.add(owner)?)),
+        })
     }
 
     /// Refuses addresses that somebody on this node has, where nobody made sure of that before. To be called when the

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
-use podnet_datapath::{Families, filtered_families, has_nf_tables};
+use podnet_datapath::{Families, Known, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
@@ -42,6 +42,10 @@ impl Settings {
     pub(crate) fn adapted(&self, addresses: &[IpNet]) -> Result<(Mode, Families), Error> {
         let mut mode = self.mode.clone();
         let families = Families::among(addresses);
+        // Between pods that are no ports of a bridge there is nothing but the node's rules of IP.
+        if matches!(mode.known(), Known::Behind(_)) {
+            return Ok((mode, families));
+        }
         let filtered = filtered_families(families)?;
         let needs_no_rules = mode.pod().host_ports.is_empty() && filtered == families;
         if matches!(mode, Mode::Vnet(_)) || needs_no_rules || has_nf_tables()? {

@@ -44,15 +44,36 @@ pub struct Client {
     pub patience: Duration,
 }
 
+/// A question that is on its way. The server works on it while the caller does something else.
+#[derive(Debug)]
+pub struct Asked {
+    path: String,
+    connection: Connection,
+}
+
 impl Client {
     /// Addresses for a pod. A server that has only the single form is asked in that.
     pub fn request_ips(&self, request: &IpConfigsRequest) -> Result<IpConfigsReply, ClientError> {
-        let reply: IpConfigsReply = match self.post(path::REQUEST_IP_CONFIGS, request) {
+        self.granted_ips(request, self.ask_ips(request)?)
+    }
+
+    /// The first half of [`Client::request_ips`], which waits for nothing but a server that does not listen yet.
+    pub fn ask_ips(&self, request: &IpConfigsRequest) -> Result<Asked, ClientError> {
+        self.ask("POST", path::REQUEST_IP_CONFIGS, &encode(request))
+    }
+
+    /// The second half of [`Client::request_ips`], with the same request.
+    pub fn granted_ips(
+        &self,
+        request: &IpConfigsRequest,
+        asked: Asked,
+    ) -> Result<IpConfigsReply, ClientError> {
+        let reply: IpConfigsReply = match self.answer(asked) {
             Err(ClientError::Status { status: NOT_FOUND, .. }) => {
                 let single = IpConfigRequest::from(request.clone());
                 self.post::<_, IpConfigReply>(path::REQUEST_IP_CONFIG, &single)?.into()
             }
-            reply => reply?,
+            body => self.read(path::REQUEST_IP_CONFIGS, &body?)?,
         };
         self.accept(path::REQUEST_IP_CONFIGS, &reply.response)?;
         Ok(reply)
@@ -123,6 +144,10 @@ impl Client {
 
     /// The body of an answer with status 200.
     fn call(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>, ClientError> {
+        self.answer(self.ask(method, path, body)?)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Result<Asked, ClientError> {
         let start = Instant::now();
         let asked = since_boot().as_nanos().to_string();
         let headers = [("Content-Type", CONTENT_TYPE), (ASKED_HEADER, asked.as_str())];
@@ -131,18 +156,26 @@ impl Client {
             Connection::open(&self.server, start + self.patience.min(self.limit), start + self.limit);
         let mut connection =
             connected.map_err(|source| ClientError::Connect { server: self.server.clone(), source })?;
-        let lost = |source| ClientError::Lost { server: self.server.clone(), path: path.to_owned(), source };
-        connection.write_all(&request).map_err(lost)?;
-        let answer = http::read_answer(&mut connection).map_err(lost)?;
+        connection.write_all(&request).map_err(|source| self.lost(path, source))?;
+        Ok(Asked { path: path.to_owned(), connection })
+    }
+
+    fn answer(&self, asked: Asked) -> Result<Vec<u8>, ClientError> {
+        let Asked { path, mut connection } = asked;
+        let answer = http::read_answer(&mut connection).map_err(|source| self.lost(&path, source))?;
         if answer.status == OK {
             return Ok(answer.body);
         }
         Err(ClientError::Status {
             server: self.server.clone(),
-            path: path.to_owned(),
+            path,
             status: answer.status,
             text: readable(&answer.body),
         })
+    }
+
+    fn lost(&self, path: &str, source: std::io::Error) -> ClientError {
+        ClientError::Lost { server: self.server.clone(), path: path.to_owned(), source }
     }
 }
 

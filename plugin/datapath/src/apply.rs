@@ -12,6 +12,7 @@ mod alone;
 mod bridge;
 mod error;
 mod network_port;
+mod outset;
 mod pair;
 mod pod;
 mod relocation;
@@ -29,12 +30,13 @@ pub use bridge::check_bridge;
 pub use error::ApplyError;
 pub use network_port::check_network_port;
 pub(crate) use network_port::port_to_network;
+pub use outset::{Known, Outset};
 use undo::Undo;
 pub use uplink::check_uplink;
 
 use crate::{
     Bridge, Forwarding, HostEnd, LinkName, MacAddr, Netns, PodNetwork,
-    netlink::{NetlinkError, Protocol, Socket},
+    netlink::{NetlinkError, Socket},
     rtnl::link::{self, Link},
     sysctl::{self, Tree},
 };
@@ -67,12 +69,16 @@ pub struct Applied {
 ///
 /// An error leaves the kernel as it was, but for what other processes did meanwhile.
 pub fn apply(wanted: &PodNetwork, netns: &Netns) -> Result<Applied, ApplyError> {
+    apply_from(&mut Outset::find(Known::Nothing)?, wanted, netns)
+}
+
+/// As [`apply`], from what was found out before the pod's addresses were known.
+pub fn apply_from(outset: &mut Outset, wanted: &PodNetwork, netns: &Netns) -> Result<Applied, ApplyError> {
     if let Some(address) = ipv6_needed(wanted).filter(|_| !sysctl::has_ipv6()) {
         return Err(ApplyError::NoIpv6 { address });
     }
-    let mut host = Socket::open(Protocol::Route)?;
     let mut undo = Undo::default();
-    let applied = make(wanted, netns, &mut host, &mut undo);
+    let applied = make(wanted, netns, outset, &mut undo);
     if applied.is_err() {
         undo.run();
     }
@@ -82,16 +88,20 @@ pub fn apply(wanted: &PodNetwork, netns: &Netns) -> Result<Applied, ApplyError> 
 fn make(
     wanted: &PodNetwork,
     netns: &Netns,
-    host: &mut Socket,
+    outset: &mut Outset,
     undo: &mut Undo,
 ) -> Result<Applied, ApplyError> {
+    let Outset { host, visit, uplink_mtu, rules: seen_rules } = outset;
     let bridge = match wanted.bridge() {
         Some(bridge) => Some((bridge, bridge::ensure(host, bridge, undo)?)),
         None => None,
     };
     let on_network = wanted.network_port().map(|port| network_port::find(host, port)).transpose()?;
     let network_mtu = match &wanted.host_end {
-        HostEnd::Transparent { uplink, .. } => uplink::mtu(host, uplink.as_ref())?,
+        HostEnd::Transparent { uplink, .. } => match *uplink_mtu {
+            Some(mtu) => mtu,
+            None => uplink::mtu(host, uplink.as_ref())?,
+        },
         HostEnd::OnNetwork(_) => on_network.as_ref().map_or(ETHERNET_MTU, network_port::Found::mtu),
         HostEnd::Port(_) | HostEnd::Routed { .. } => {
             bridge.as_ref().map_or(ETHERNET_MTU, |(_, made)| made.link.mtu)
@@ -108,9 +118,9 @@ fn make(
     let pair = pair::create(host, wanted, there.map(|bridge| bridge.index), mtu, netns, undo)?;
     shaping::shape(host, wanted, &pair, mtu, undo)?;
     routed::refuse_routers(wanted, &Tree::node(), &pair.host_name)?;
-    let mut pod = pod::configure(wanted, netns, pair.pod_index)?;
+    let mut pod = pod::configure(wanted, netns, visit, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
-    rules::add(wanted, &pair, joined.as_mut(), undo)?;
+    rules::add(wanted, &pair, joined.as_mut(), seen_rules.as_mut(), undo)?;
     if let Some(bridge) = &network_bridge {
         network_port::fix_neighbours(host, wanted, bridge, undo)?;
     }

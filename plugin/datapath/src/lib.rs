@@ -42,7 +42,9 @@ mod sysctl;
 mod verify;
 
 pub use adopted::{AnsweredLink, collect_adopted, has_link, remove_adopted};
-pub use apply::{Applied, ApplyError, apply, check_bridge, check_network_port, check_uplink};
+pub use apply::{
+    Applied, ApplyError, Known, Outset, apply, apply_from, check_bridge, check_network_port, check_uplink,
+};
 pub use conntrack::forget_udp;
 pub use difference::Difference;
 pub use filtering::{filtered_families, promiscuity_is_no_hairpin};

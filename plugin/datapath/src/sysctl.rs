@@ -76,11 +76,6 @@ impl Tree {
         Self(None)
     }
 
-    /// One for a visit to a pod's namespace; the node's, where there can be no other.
-    pub(crate) fn for_visit() -> Self {
-        Self(mount().inspect_err(|error| tracing::debug!(%error, "no mount of /proc for a visit")).ok())
-    }
-
     /// As [`ensure`].
     pub(crate) fn ensure(&self, name: &str, value: &str) -> Result<(), SysctlError> {
         let failed = |source| SysctlError::Read { name: name.to_owned(), source };
@@ -116,6 +111,24 @@ impl Tree {
             Some(proc) => fcntl::openat(proc, format!("sys/net/{name}").as_str(), flags, Mode::empty()),
         };
         Ok(opened?.into())
+    }
+}
+
+/// The parameters of a pod's namespace: a [`Tree`] for a visit there, which is made when it is first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Visit(Option<Tree>);
+
+impl Visit {
+    /// Makes it.
+    pub(crate) fn prepare(&mut self) {
+        self.tree();
+    }
+
+    /// It; the node's, where there can be no other.
+    pub(crate) fn tree(&mut self) -> &Tree {
+        self.0.get_or_insert_with(|| {
+            Tree(mount().inspect_err(|error| tracing::debug!(%error, "no mount of /proc for a visit")).ok())
+        })
     }
 }
 

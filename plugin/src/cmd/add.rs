@@ -9,7 +9,9 @@ use std::cell::Cell;
 
 use podnet_cni::{AddResult, Attachment};
 use podnet_datapath::nft::PodRules;
-use podnet_datapath::{Applied, ApplyError, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, remove};
+use podnet_datapath::{
+    Applied, ApplyError, LinkName, Masquerade, Netns, Outset, Owner, PodNetwork, apply_from, remove,
+};
 
 use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
 use crate::error::{Error, chain};
@@ -75,14 +77,19 @@ impl Job<'_> {
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let ipam = &self.settings.ipam;
-        let grant = ipam.allocate(&self.owner)?;
-        let connected = self.attach(&grant, entry, record, answer);
+        let granted = ipam.ask(&self.owner)?;
+        let outset = Outset::find(self.settings.mode.known());
+        let grant = granted()?;
+        let connected = outset
+            .map_err(Error::from)
+            .and_then(|mut outset| self.attach(&grant, &mut outset, entry, record, answer));
         connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
     }
 
     fn attach(
         &self,
         grant: &Grant,
+        outset: &mut Outset,
         entry: &mut Entry<'_>,
         record: Record,
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
@@ -118,7 +125,7 @@ impl Job<'_> {
         if host_ports.are_by_iptables() {
             taken::refuse(self.registry, &self.owner, host_ports)?;
         }
-        self.connect(&mode, &network, &rules, |made| {
+        self.connect(outset, &mode, &network, &rules, |made| {
             let result = mode.result(&network, made, self.netns, &grant.leases, routes);
             answer(AddResult { dns: self.settings.dns(grant.dns.clone()), ..result })
         })
@@ -126,13 +133,14 @@ impl Job<'_> {
 
     fn connect(
         &self,
+        outset: &mut Outset,
         mode: &Mode,
         network: &PodNetwork,
         rules: &PodRules,
         answer: impl FnOnce(&Applied) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let host_ports = &mode.pod().host_ports;
-        let answered = self.make(network).and_then(|made| {
+        let answered = self.make(outset, network).and_then(|made| {
             translated::add(&self.owner, host_ports, &network.addresses)?;
             answer(&made)
         });
@@ -152,9 +160,9 @@ impl Job<'_> {
     }
 
     /// Makes the pod's network. Host ports that a lost pod left taken are freed.
-    fn make(&self, network: &PodNetwork) -> Result<Applied, Error> {
+    fn make(&self, outset: &mut Outset, network: &PodNetwork) -> Result<Applied, Error> {
         loop {
-            match apply(network, &self.sandbox) {
+            match apply_from(outset, network, &self.sandbox) {
                 Err(error) if taken::freed(self.registry, &error)? => {}
                 made => return Ok(made?),
             }

@@ -39,7 +39,8 @@ impl Plugin for PodnetIpam {
         let registry = Registry::create_at(Path::new(RECORDS))?;
         let record = Record::new(&owner, netns, pod_of(&args), &network.config);
         let mut entry = claim(&registry, &owner, &record)?;
-        let answer = daemon.request(&owner).map_err(Error::from).and_then(|offer| {
+        let offer = daemon.ask(&owner).and_then(|asked| daemon.offered(&owner, asked));
+        let answer = offer.map_err(Error::from).and_then(|offer| {
             let keep = || -> Result<String, Error> {
                 entry.replace(record.holding(reserved(&offer)))?;
                 Ok(result(&offer).to_json(network.version)?)

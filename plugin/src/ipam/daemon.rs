@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use podnet_cni::{Args, Route};
 use podnet_datapath::Owner;
-use podnet_ipam_api::client::{Client, ClientError, Server};
+use podnet_ipam_api::client::{self, Client, ClientError, Server};
 use podnet_ipam_api::endpoint::EndpointReply;
 use podnet_ipam_api::intent::{Form, Intent, IntentError, Intents};
 use podnet_ipam_api::{IpConfigsRequest, PodRef, ReturnCode};
@@ -51,6 +51,15 @@ pub(crate) struct Daemon {
     pod: Option<PodRef>,
     routes: Vec<Route>,
     gateways: Gateways,
+}
+
+/// A question for addresses that is on its way.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Whether an intent of an earlier attachment of this name was withdrawn for it.
+    waited: bool,
+    request: IpConfigsRequest,
+    sent: client::Asked,
 }
 
 /// How an attachment is named to the daemon.
@@ -149,9 +158,19 @@ impl Daemon {
         Self { pod: pod.or(self.pod), ..self }
     }
 
-    /// Addresses for the owner, as its link needs them; where there are none, nothing is left with the daemon.
-    pub(super) fn allocate(&self, owner: &Owner) -> Result<Grant, DaemonError> {
-        let offer = self.request(owner)?;
+    /// Asks for addresses for the owner. While the daemon works, the caller may do something else.
+    pub(crate) fn ask(&self, owner: &Owner) -> Result<Asked, DaemonError> {
+        let waited = self.withdraw(owner)?;
+        let request = self.question(owner);
+        match self.client(PATIENCE).ask_ips(&request) {
+            Ok(sent) => Ok(Asked { waited, request, sent }),
+            Err(error) => Err(self.failed(owner, waited, error)),
+        }
+    }
+
+    /// The addresses that were asked for, as the owner's link needs them; where there are none, nothing is left with the daemon.
+    pub(super) fn granted(&self, owner: &Owner, asked: Asked) -> Result<Grant, DaemonError> {
+        let offer = self.offered(owner, asked)?;
         let result = offer.result(&self.routes, self.gateways);
         let grant = result.and_then(|result| Grant::new(result, self.gateways));
         grant.map_err(|source| {
@@ -160,23 +179,28 @@ impl Daemon {
         })
     }
 
-    /// Addresses for the owner, as the daemon gives them.
-    pub(crate) fn request(&self, owner: &Owner) -> Result<Offer, DaemonError> {
-        let waited = self.withdraw(owner)?;
-        let reply = self.client(PATIENCE).request_ips(&self.question(owner)).inspect_err(|error| {
-            let gone = match self.form {
-                // A CNS looks at what waits only when it starts.
-                Form::Cns if error.may_have_acted() => self.release(owner),
-                // It has just not answered in time: what waits on disk costs none.
-                _ if waited || error.may_have_acted() => self.leave(owner),
-                _ => Ok(()),
-            };
-            self.give_up(owner, gone);
-        })?;
+    /// The addresses that were asked for, as the daemon gives them.
+    pub(crate) fn offered(&self, owner: &Owner, asked: Asked) -> Result<Offer, DaemonError> {
+        let Asked { waited, request, sent } = asked;
+        let reply = self.client(PATIENCE).granted_ips(&request, sent);
+        let reply = reply.map_err(|error| self.failed(owner, waited, error))?;
         Offer::read(&reply).map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Offer { server: self.server.clone(), source }
         })
+    }
+
+    /// Sees to it that nothing stays with a daemon that did not answer as it should.
+    fn failed(&self, owner: &Owner, waited: bool, error: ClientError) -> DaemonError {
+        let gone = match self.form {
+            // A CNS looks at what waits only when it starts.
+            Form::Cns if error.may_have_acted() => self.release(owner),
+            // It has just not answered in time: what waits on disk costs none.
+            _ if waited || error.may_have_acted() => self.leave(owner),
+            _ => Ok(()),
+        };
+        self.give_up(owner, gone);
+        error.into()
     }
 
     /// Gives back whatever the owner has; a daemon that is away finds the intent when it is back.

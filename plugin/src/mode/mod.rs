@@ -5,7 +5,7 @@ pub(crate) mod kubenet;
 pub(crate) mod vnet;
 
 use podnet_cni::{AddResult, Route};
-use podnet_datapath::{Applied, Families, LinkName, Owner, PodNetwork};
+use podnet_datapath::{Applied, Families, Known, LinkName, Owner, PodNetwork};
 
 use crate::ipam::Gateways;
 use crate::netconf::{Kubenet, PodOptions, Vnet};
@@ -54,6 +54,14 @@ impl Mode {
         match self {
             Self::Kubenet(_) => Gateways::Needed,
             Self::Vnet(vnet) => vnet::gateways_needed(vnet),
+        }
+    }
+
+    /// What is known of a pod's network before its addresses are.
+    pub(crate) fn known(&self) -> Known<'_> {
+        match self {
+            Self::Kubenet(_) => Known::Nothing,
+            Self::Vnet(vnet) => vnet::known(vnet),
         }
     }
 

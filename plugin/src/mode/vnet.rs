@@ -17,7 +17,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use podnet_cni::Route;
 use podnet_datapath::{
-    self as datapath, Families, Forwarding, HostEnd, LinkPrefix, Masquerade, NetworkPort, PodNetwork, Veth,
+    self as datapath, Families, Forwarding, HostEnd, Known, LinkPrefix, Masquerade, NetworkPort, PodNetwork,
+    Veth,
 };
 
 use super::{PodFacts, kubenet};
@@ -47,6 +48,14 @@ pub(crate) fn network_port(config: &Vnet) -> Option<NetworkPort> {
     match &config.datapath {
         Datapath::Transparent => None,
         Datapath::Bridge(bridged) => Some(bridged::port(bridged, config.uplink.clone())),
+    }
+}
+
+/// What is known of a pod's network before its addresses are.
+pub(crate) fn known(config: &Vnet) -> Known<'_> {
+    match config.datapath {
+        Datapath::Transparent => Known::Behind(config.uplink.as_ref()),
+        Datapath::Bridge(_) => Known::Nothing,
     }
 }
 

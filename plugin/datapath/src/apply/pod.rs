@@ -20,7 +20,7 @@ use crate::{
         address::{self, Probing},
         change, neighbour, route,
     },
-    sysctl::Tree,
+    sysctl::{Tree, Visit},
 };
 
 /// The kernel waits for one second after a random part of another (RFC 4862 section 5.1 and 5.4); more only where an
@@ -36,10 +36,15 @@ pub(super) struct Pod {
 }
 
 /// Configures the pod's end, which has this index in the pod's namespace.
-pub(super) fn configure(wanted: &PodNetwork, netns: &Netns, index: u32) -> Result<Pod, ApplyError> {
+pub(super) fn configure(
+    wanted: &PodNetwork,
+    netns: &Netns,
+    visit: &mut Visit,
+    index: u32,
+) -> Result<Pod, ApplyError> {
     let mut socket = netns.run(|| {
         if wanted.has_ipv6() || wanted.is_transparent() {
-            set_parameters(wanted, &Tree::for_visit())?;
+            set_parameters(wanted, visit.tree())?;
         }
         Ok::<_, ApplyError>(Socket::open(Protocol::Route)?)
     })??;

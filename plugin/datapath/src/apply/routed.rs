@@ -62,8 +62,8 @@ pub(super) fn configure(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> 
 fn lead_to_pod(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
     for route in &wanted.host_routes() {
         let pod = neighbour::suggest(pair.host_index, route.dst.addr(), wanted.veth.pod_mac);
-        host.execute(&pod)?;
-        host.execute(&route::add_first(pair.host_index, route)).map_err(|error| match error.errno() {
+        let route_there = route::add_first(pair.host_index, route);
+        host.batch(&[pod, route_there]).map_err(|error| match error.errno() {
             Some(Errno::EEXIST) => ApplyError::AddressTaken { address: route.dst.addr() },
             _ => error.into(),
         })?;

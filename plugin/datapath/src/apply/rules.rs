@@ -4,21 +4,23 @@ use super::{ApplyError, Undo, network_port::Joined, pair::Pair};
 use crate::{
     Masquerade, PodNetwork, conntrack,
     netlink::{Protocol, Socket},
-    nft::{reference_masquerade, sender_check},
+    nft::{Seen, reference_masquerade, sender_check},
     parameters, sysctl,
 };
 
 /// Adds the rules, and what host ports need besides.
 ///
 /// # Arguments
-/// `joined`: the bridge in the place of the node's link to its network, where the pod is there.
+/// `joined`: the bridge in the place of the node's link to its network, where the pod is there; `seen`: a socket, and the
+/// chains that were seen by it.
 pub(super) fn add(
     wanted: &PodNetwork,
     pair: &Pair,
     joined: Option<&mut Joined>,
+    seen: Option<&mut (Socket, Seen)>,
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
-    add_own(wanted, pair, joined, undo)?;
+    add_own(wanted, pair, joined, seen, undo)?;
     if wanted.masquerade != Masquerade::Reference && !wanted.checks_sender {
         return Ok(());
     }
@@ -37,6 +39,7 @@ fn add_own(
     wanted: &PodNetwork,
     pair: &Pair,
     joined: Option<&mut Joined>,
+    seen: Option<&mut (Socket, Seen)>,
     undo: &mut Undo,
 ) -> Result<(), ApplyError> {
     let node = joined.as_ref().map(|joined| joined.mac);
@@ -45,9 +48,10 @@ fn add_own(
         return Ok(());
     }
     undo.rules(wanted.owner.id(), rules.clone());
-    match joined {
-        Some(joined) => rules.add(&mut joined.netfilter)?,
-        None => rules.add(&mut Socket::open(Protocol::Netfilter)?)?,
+    match (joined, seen) {
+        (Some(joined), _) => rules.add(&mut joined.netfilter)?,
+        (None, Some((netfilter, seen))) => rules.add_to(netfilter, seen)?,
+        (None, None) => rules.add(&mut Socket::open(Protocol::Netfilter)?)?,
     }
     if wanted.host_ports.needs_route_localnet() {
         // Not before the rule that makes up for it. Never undone: other pods need it too.

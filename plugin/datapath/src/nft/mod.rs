@@ -58,9 +58,10 @@ pub(crate) use duplicates::Duplicates;
 pub use error::NftError;
 pub use finding::{PortTaken, RuleDifference};
 pub(crate) use host_ports::NodePort;
+pub(crate) use reading::Seen;
 pub use reading::has_foreign_chain;
 pub use rules::{PodRules, Uses, owners, remove_all};
-pub(crate) use rules::{Removed, remove, stations};
+pub(crate) use rules::{Removed, remove, see_chains_of_routed, stations};
 pub(crate) use segment::UplinkRules;
 
 /// A socket to look for rules by; `None` where the kernel has no netfilter that could hold any.

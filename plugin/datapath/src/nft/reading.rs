@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::{
     NftError,
     element::Element,
-    layout::{Chain, SCHEMA},
+    layout::{Chain, SCHEMA, TABLE},
     message,
     table::{self, Map, Table},
 };
@@ -20,12 +20,34 @@ const NFPROTO_IPV6: u8 = 10;
 /// Up to so many elements are asked for one by one; for more it is quicker to list the map.
 const FEW: usize = 16;
 
+/// Chains that were seen to be there.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Vec<(Table, String)>);
+
+impl Seen {
+    /// Looks for some of podnet's own table; what cannot be found out is not seen.
+    pub(super) fn among(socket: &mut Socket, names: &[&str]) -> Self {
+        let requests: Vec<_> = names.iter().map(|name| TABLE.get_chain(name)).collect();
+        let Ok(refusals) = socket.try_each(&requests) else { return Self::default() };
+        let seen = names.iter().zip(refusals).filter(|(_, refusal)| refusal.is_none());
+        Self(seen.map(|(name, _)| (TABLE, (*name).to_owned())).collect())
+    }
+
+    /// Whether this one was.
+    pub(super) fn has(&self, chain: &(Table, String)) -> bool {
+        self.0.contains(chain)
+    }
+}
+
 /// Whether all these chains are there.
 pub(super) fn has_chains(
     socket: &mut Socket,
     chains: impl IntoIterator<Item = (Table, String)>,
 ) -> Result<bool, NftError> {
     let requests: Vec<_> = chains.into_iter().map(|(table, name)| table.get_chain(&name)).collect();
+    if requests.is_empty() {
+        return Ok(true);
+    }
     match socket.batch(&requests) {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),

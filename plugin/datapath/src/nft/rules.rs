@@ -33,7 +33,9 @@ use super::{
     guard,
     host_ports::{self, NodePort},
     layout::{Chain, FRAMES, TABLE},
-    masquerade, reading, reflections, segment, services,
+    masquerade,
+    reading::{self, Seen},
+    reflections, segment, services,
     table::{Map, Table},
     transaction,
 };
@@ -172,10 +174,16 @@ impl PodRules {
 
     /// Adds the rules.
     pub fn add(&self, socket: &mut Socket) -> Result<(), NftError> {
+        self.add_to(socket, &Seen::default())
+    }
+
+    /// Adds the rules, where some chains were seen a moment ago.
+    pub(crate) fn add_to(&self, socket: &mut Socket, seen: &Seen) -> Result<(), NftError> {
         if self.is_empty() {
             return Ok(());
         }
-        if reading::has_chains(socket, self.witnesses())? {
+        let unseen = self.witnesses().into_iter().filter(|chain| !seen.has(chain));
+        if reading::has_chains(socket, unseen)? {
             match transaction::commit(socket, None, self.additions()) {
                 Ok(()) => return Ok(()),
                 Err(error) if is_worth_a_look(&error) => {}
@@ -347,6 +355,11 @@ impl PodRules {
         }
         Ok(present)
     }
+}
+
+/// Looks for the chains that a pod without a bridge mostly needs.
+pub(crate) fn see_chains_of_routed(socket: &mut Socket) -> Seen {
+    Seen::among(socket, &[reflections::CHAIN, guard::BLOCKED, guard::ANTI_SPOOFING])
 }
 
 /// Removes the rules of the owner with this id.

@@ -84,7 +84,7 @@ fn del_leaves_an_intent_which_a_failed_add_keeps() {
     let path = dir.path().join("ipamd.sock.d").join(owner().id().to_string());
     let left: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(left["infraContainerID"], "0123456789abcdef");
-    let error = daemon.request(&owner()).unwrap_err();
+    let error = daemon.ask(&owner()).unwrap_err();
     assert!(matches!(&error, DaemonError::Client(ClientError::Connect { .. })), "{error:?}");
     assert_eq!(serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap(), left);
     assert!(daemon.withdraw(&owner()).unwrap() && !daemon.withdraw(&owner()).unwrap());
@@ -94,7 +94,7 @@ fn del_leaves_an_intent_which_a_failed_add_keeps() {
 fn an_absent_daemon_is_try_again_and_not_ready() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = absent(&dir);
-    let object = podnet_cni::ErrorObject::from(Error::from(daemon.allocate(&owner()).unwrap_err()));
+    let object = podnet_cni::ErrorObject::from(Error::from(daemon.ask(&owner()).unwrap_err()));
     assert_eq!(object.code, crate::error::code::TRY_AGAIN_LATER, "{object:?}");
     assert!(object.msg.contains("ipamd.sock") && object.details.contains("No such file"), "{object:?}");
     let status = Error::NotReady(Box::new(daemon.probe().unwrap_err().into()));
