@@ -21,6 +21,7 @@ use podnet_ipam_api::debug::{Findings, RoutesStatus, Upkeep};
 use podnet_ipam_core::{Event, Pool};
 use podnet_ipam_store::Store;
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock;
@@ -44,9 +45,9 @@ pub mod view;
 pub use figures::Figures;
 pub use handle::{Adoption, Granted, Handle, Unavailable};
 
-use answer::Pending;
+use answer::{News, Pending};
 use asked::Asked;
-use handle::Command;
+use handle::{Command, Look};
 use supply::SourceState;
 
 /// Commands that are committed together at most: what a slow disk may make wait.
@@ -77,6 +78,8 @@ pub struct Actor {
     findings: Option<(Findings, Duration)>,
     /// Why the last write failed, while it is not made good.
     trouble: Option<String>,
+    /// What has happened in this group.
+    news: Vec<News>,
     ends: Ends,
 }
 
@@ -114,6 +117,7 @@ impl Actor {
             asked: Asked::default(),
             findings: None,
             trouble: None,
+            news: Vec::new(),
             ends,
         };
         if !actor.store.is_ready() {
@@ -140,15 +144,18 @@ impl Actor {
                 }
                 () = sleep(tick), if self.source.can_grow() || self.trouble.is_some() => None,
             };
-            self.commit(command, &mut inbox);
+            let looks = self.commit(command, &mut inbox);
+            // The answers go out first.
+            yield_now().await;
+            self.tell(looks);
         }
         if let Err(error) = self.store.snapshot(&self.pool.snapshot()) {
             tracing::error!(error = %Chain(&error), "no last snapshot; the journal has everything");
         }
     }
 
-    /// Applies a command and all that wait behind it, makes that durable, answers.
-    fn commit(&mut self, first: Option<Command>, inbox: &mut mpsc::Receiver<Command>) {
+    /// Applies a command and all that wait behind it, makes that durable, answers. Who asked for a look has to wait.
+    fn commit(&mut self, first: Option<Command>, inbox: &mut mpsc::Receiver<Command>) -> Vec<Look> {
         let now = clock::since_boot();
         let mut events = Vec::new();
         let mut pending = Vec::new();
@@ -199,6 +206,14 @@ impl Actor {
                 }
             }
             Err(reason) => self.take_back(pending, &reason, now),
+        }
+        looks
+    }
+
+    /// Tells the log and the rest of the daemon what has become of a group, then those who asked for a look.
+    fn tell(&mut self, looks: Vec<Look>) {
+        for news in std::mem::take(&mut self.news) {
+            self.note(news);
         }
         self.publish();
         for look in looks {

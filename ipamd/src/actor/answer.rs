@@ -33,23 +33,28 @@ pub(super) enum Pending {
     },
 }
 
+/// What the log and the figures have not heard of yet.
+#[derive(Debug)]
+pub(super) enum News {
+    Assignment(Result<Assigned, Refused>),
+    Release(Key, Released),
+}
+
 impl Pending {
-    /// It is durable: whoever asked hears of it, if still there, and so does the log.
+    /// It is durable: whoever asked hears of it, if still there. The rest of the daemon does later.
     pub(super) fn send(self, actor: &mut Actor) {
         match self {
             Self::Assign { outcome, answer } => {
-                actor.note_assignment(&outcome);
+                actor.news.push(News::Assignment(outcome.clone()));
                 let networks = Arc::clone(&actor.networks);
                 answer.send(Ok(Granted { outcome, networks })).ok();
             }
             Self::Release { key, outcome, answer } => {
-                actor.note_release(&key, &outcome);
+                actor.news.push(News::Release(key, outcome.clone()));
                 answer.send(Ok(outcome)).ok();
             }
             Self::Bury { key, outcome, answer } => {
-                if let Some(outcome) = &outcome {
-                    actor.note_release(&key, outcome);
-                }
+                actor.news.extend(outcome.clone().map(|outcome| News::Release(key, outcome)));
                 answer.send(Ok(outcome)).ok();
             }
             Self::Adopt { outcome, answer, .. } => drop(answer.send(Ok(outcome))),
@@ -121,6 +126,14 @@ impl Actor {
     fn holder_of(&self, assigned: &Assigned) -> Option<&Attachment> {
         let first = assigned.grants.first()?;
         self.pool.get(first.address)?.attachment().map(Arc::as_ref)
+    }
+
+    /// Tells the log and the figures.
+    pub(super) fn note(&mut self, news: News) {
+        match news {
+            News::Assignment(outcome) => self.note_assignment(&outcome),
+            News::Release(key, outcome) => self.note_release(&key, &outcome),
+        }
     }
 
     fn note_assignment(&mut self, outcome: &Result<Assigned, Refused>) {

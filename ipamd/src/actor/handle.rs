@@ -15,6 +15,9 @@ use crate::upkeep::Kept;
 /// Requests that may wait; more wait in their own connections.
 const QUEUE: usize = 1024;
 
+/// Somebody who wants to see everything.
+pub(super) type Look = Box<dyn FnOnce(&Actor) + Send>;
+
 /// What can be asked of the actor.
 pub enum Command {
     /// Addresses for an attachment.
@@ -56,7 +59,7 @@ pub enum Command {
     /// How something is that is kept on the node for all pods; none: it is not asked for.
     Upkeep(Kept, Option<Upkeep>),
     /// A look at everything.
-    Look(Box<dyn FnOnce(&Actor) + Send>),
+    Look(Look),
 }
 
 /// What an attachment got.
