@@ -25,7 +25,7 @@ pub(super) const TESTS: &[Test] = &[
     ("a_second_add_asks_no_cns", a_second_add_asks_no_cns),
 ];
 
-const SOCKET: &str = "/run/stand-in.sock";
+pub(super) const SOCKET: &str = "/run/stand-in.sock";
 const REQUEST: &str = "/network/requestipconfigs";
 const RELEASE: &str = "/network/releaseipconfigs";
 
@@ -95,7 +95,7 @@ fn answers(family: Family) -> Outcome {
 }
 
 /// Nothing was asked for, or it was released, or an intent waits for the daemon; which goes for the next case.
-fn is_given_back(daemon: &StandIn) -> Result<bool, Failure> {
+pub(super) fn is_given_back(daemon: &StandIn) -> Result<bool, Failure> {
     let heard = daemon.heard();
     let mut waits = false;
     let intents = format!("{SOCKET}.d");

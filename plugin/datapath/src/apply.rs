@@ -18,6 +18,7 @@ mod relocation;
 mod routed;
 mod rules;
 mod shaping;
+mod taken;
 mod undo;
 mod uplink;
 mod vlan;
@@ -90,18 +91,20 @@ fn make(
         None => None,
     };
     let on_network = wanted.network_port().map(|port| network_port::find(host, port)).transpose()?;
-    let network_mtu = match &wanted.host_end {
-        HostEnd::Transparent { uplink, .. } => uplink::mtu(host, uplink.as_ref())?,
-        HostEnd::OnNetwork(_) => on_network.as_ref().map_or(ETHERNET_MTU, network_port::Found::mtu),
-        HostEnd::Port(_) | HostEnd::Routed { .. } => {
-            bridge.as_ref().map_or(ETHERNET_MTU, |(_, made)| made.link.mtu)
-        }
+    // The first is the one whose MTU the pod has.
+    let ways = match &wanted.host_end {
+        HostEnd::Transparent { uplink, .. } => uplink::look(host, uplink.as_ref())?.into_iter().collect(),
+        HostEnd::OnNetwork(_) => on_network.as_ref().map(network_port::Found::links).unwrap_or_default(),
+        HostEnd::Port(_) | HostEnd::Routed { .. } => Vec::new(),
     };
-    let mtu = wanted.veth.mtu.unwrap_or(network_mtu);
+    let reached = ways.first().or(bridge.as_ref().map(|(_, made)| &made.link));
+    let mtu = wanted.veth.mtu.unwrap_or_else(|| reached.map_or(ETHERNET_MTU, |link| link.mtu));
     if mtu < IPV6_MTU && wanted.has_ipv6() {
         return Err(ApplyError::TooSmallForIpv6 { mtu });
     }
-    routed::refuse_own_addresses(host, wanted)?;
+    if wanted.is_transparent() || on_network.is_some() {
+        taken::refuse(host, &wanted.addresses, &ways)?;
+    }
     let mut joined = on_network.map(|found| found.ensure(host, undo)).transpose()?;
     let network_bridge = joined.as_ref().map(|joined| joined.bridge.clone());
     let there = bridge.as_ref().map(|(_, made)| &made.link).or(network_bridge.as_ref());

@@ -118,8 +118,9 @@ fn del_leaves_nothing(family: Family) -> Outcome {
 }
 
 /// Who the node knows for good on the bridge.
-fn permanent() -> Result<String, Failure> {
-    Place::Node.ip(&["neigh", "show", "dev", "azure0", "nud", "permanent"])
+pub(super) fn permanent() -> Result<Vec<String>, Failure> {
+    let all = Place::Node.ip(&["neigh", "show", "nud", "permanent"])?;
+    Ok(all.lines().filter(|line| line.contains(" dev azure0 ")).map(str::to_owned).collect())
 }
 
 fn gc_removes(family: Family) -> Outcome {
