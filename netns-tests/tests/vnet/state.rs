@@ -65,6 +65,7 @@ fn the_state_after_add(family: Family) -> Outcome {
     );
     ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/accept_ra")?, "0", "routers heard by the pod");
     ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/disable_ipv6")?, "0", "IPv6 off in the pod");
+    pods_parameters(&pod, &inner)?;
     let reverse_path = |link: &str| Place::Node.sysctl(&format!("ipv4/conf/{link}/rp_filter"));
     ensure_eq!(reverse_path(&host_link)?, reverse_path("default")?, "reverse path filter");
     if !family.has_v6() {
@@ -97,6 +98,22 @@ fn the_state_after_add(family: Family) -> Outcome {
         ensure!(!subnet.contains(whole), "a route to the subnet: {subnet}");
         let forwarding = if version == "-4" { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
         ensure_eq!(Place::Node.sysctl(forwarding)?, "1", "{forwarding}");
+    }
+    Ok(())
+}
+
+/// How the pod's link treats its addresses.
+fn pods_parameters(pod: &Pod, inner: &Value) -> Outcome {
+    let infos = inner["addr_info"].as_array().into_iter().flatten();
+    let own: Vec<_> = infos.filter(|info| info["scope"] == "global").collect();
+    ensure!(own.iter().all(|info| info["noprefixroute"] == true), "routes to subnets in {inner}");
+    let v6: Vec<_> = own.into_iter().filter(|info| info["family"] == "inet6").collect();
+    ensure!(v6.iter().all(|info| info["nodad"] == true), "addresses that are probed for in {inner}");
+    ensure_eq!(inside(pod).sysctl("ipv4/conf/eth0/arp_notify")?, "1", "arp_notify");
+    if !v6.is_empty() {
+        for (name, value) in [("keep_addr_on_down", "1"), ("ndisc_notify", "1"), ("accept_dad", "0")] {
+            ensure_eq!(inside(pod).sysctl(&format!("ipv6/conf/eth0/{name}"))?, value, "{name}");
+        }
     }
     Ok(())
 }
