@@ -151,7 +151,7 @@ impl Job<'_> {
         })
     }
 
-    /// Makes the pod's network. Host ports that a lost pod left taken are freed.
+    /// Makes the pod's network. What a lost pod left taken is freed.
     fn make(&self, network: &PodNetwork) -> Result<Applied, Error> {
         loop {
             match apply(network, &self.sandbox) {

@@ -13,7 +13,7 @@ use podnet_netns_tests::reply::Added;
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::stand_in::{Answer, StandIn};
 use podnet_netns_tests::subject::{Family, Subject};
-use podnet_netns_tests::{ensure, ensure_eq, probe, wait};
+use podnet_netns_tests::{ensure, ensure_eq, parallel, probe, reply, wait};
 use serde_json::json;
 
 use super::super::answers::{SOCKET, is_given_back};
@@ -21,10 +21,13 @@ use super::super::traffic::kubenet;
 use super::super::{Test, inside};
 use super::{fabric, fixed, network};
 use crate::daemon_addresses::failed_add;
-use crate::look;
+use crate::{look, table};
 
-pub(super) const TESTS: &[Test] =
-    &[("an_address_of_a_live_pod", of_a_live_pod), ("an_address_of_a_lost_pod", of_a_lost_pod)];
+pub(super) const TESTS: &[Test] = &[
+    ("an_address_of_a_live_pod", of_a_live_pod),
+    ("an_address_of_a_lost_pod", of_a_lost_pod),
+    ("an_address_for_many_at_once", for_many_at_once),
+];
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -51,7 +54,7 @@ impl Living {
         let network = network.with("/ipam/ranges", json!(ranges)).with("/bridge", "docker0");
         let living = Self::create("reference", network)?;
         // Its gateway's IPv6 address is probed for.
-        crate::table::at_rest()?;
+        table::at_rest()?;
         let name = format!("link {}", living.added.interface(1)?);
         Ok(Self { name, ..living })
     }
@@ -151,6 +154,38 @@ fn of_a_lost_pod(family: Family) -> Outcome {
             let added = network.add(&heir)?;
             probe::reach(Place::Node, inside(&heir), address, SOON)?;
             network.del(&heir, Some(&added))?;
+        }
+    }
+    Ok(())
+}
+
+/// The daemon gives one address to all who ask at once: the first of them has it, and keeps it.
+fn for_many_at_once(family: Family) -> Outcome {
+    let _fabric = fabric(family)?;
+    let daemon = StandIn::on_socket(Path::new(SOCKET))?;
+    let own = if family.has_v4() { "10.244.1.22" } else { "fd00:10:244:1::22" }.parse()?;
+    give(&daemon, own);
+    let pods: Vec<Pod> = (0..4).map(|n| Pod::create(&format!("p{n}"))).collect::<Result<_, _>>()?;
+    for network in takers()? {
+        table::settle(&network)?;
+        for _round in 0..10 {
+            let answers = parallel::each(pods.len(), &pods, |pod| network.call("ADD", Some(pod), &[]))?;
+            let (mut holders, mut others) = (Vec::new(), Vec::new());
+            for (pod, answer) in pods.iter().zip(answers) {
+                if answer.status.success() {
+                    holders.push(pod);
+                } else {
+                    others.push(reply::error(&answer)?);
+                }
+            }
+            let &[holder] = &holders[..] else {
+                return Err(Failure::failed(format!("{} pods have {own}: {others:?}", holders.len())));
+            };
+            for error in others {
+                ensure!(error.code == 102 && error.names("is in use on this node"), "{error:?}");
+            }
+            probe::reach(Place::Node, inside(holder), own, SOON)?;
+            network.del(holder, None)?;
         }
     }
     Ok(())

@@ -11,7 +11,8 @@
 //! | a link of its own, by a host route | the pod's behind that link |
 //! | another bridge | free, unless a port's other end has it |
 //!
-//! Only the last looks at more than one pod, and only where two networks overlap.
+//! Only the last looks at more than one pod, and only where two networks overlap. Of ADDs at once that are given one address,
+//! the first to have its host route, or its place on the bridge (`nft`), has the address: the kernel takes only one.
 
 use std::net::IpAddr;
 
