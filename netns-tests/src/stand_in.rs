@@ -18,6 +18,8 @@ use crate::failure::{Context as _, Failure};
 pub enum Answer {
     /// These bytes, and then the end.
     Bytes(String),
+    /// These bytes, one after the other with so long between them.
+    Drops(String, Duration),
     /// None, for as long as the asker listens.
     Silence,
 }
@@ -56,7 +58,19 @@ impl Answer {
     pub fn cut(self) -> Self {
         match self {
             Self::Bytes(bytes) => Self::Bytes(bytes.get(..bytes.len() / 2).unwrap_or_default().to_owned()),
-            Self::Silence => Self::Silence,
+            other => other,
+        }
+    }
+
+    /// The same, dripping: whole after `time`.
+    #[must_use]
+    pub fn dripping(self, time: Duration) -> Self {
+        match self {
+            Self::Bytes(bytes) => {
+                let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX).max(1);
+                Self::Drops(bytes, time / count)
+            }
+            other => other,
         }
     }
 }
@@ -123,6 +137,13 @@ fn respond(mut stream: impl Read + Write, heard: &Mutex<Vec<String>>, answer: &M
     };
     match answer {
         Answer::Bytes(bytes) => stream.write_all(bytes.as_bytes()).ok(),
+        Answer::Drops(bytes, pause) => {
+            for byte in bytes.as_bytes() {
+                stream.write_all(&[*byte]).and_then(|()| stream.flush()).ok()?;
+                thread::sleep(pause);
+            }
+            Some(())
+        }
         Answer::Silence => {
             thread::sleep(Duration::from_mins(1));
             None

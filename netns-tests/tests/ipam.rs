@@ -60,8 +60,8 @@ fn reference_host_local() -> Value {
     json!({"type": "reference-host-local", "ranges": Family::V4.ranges()})
 }
 
-/// A network whose IPAM plugins are ours to choose.
-fn network(scene: Scene, ipam: &Value) -> Result<Network, Failure> {
+/// The folders of the IPAM plugins that there are; the reference's under names that podnet does not serve itself, too.
+pub(crate) fn plugins() -> Result<[PathBuf; 3], Failure> {
     let links = Path::new("/run/plugins");
     if !links.exists() {
         fs::create_dir(links)?;
@@ -71,15 +71,16 @@ fn network(scene: Scene, ipam: &Value) -> Result<Network, Failure> {
             symlink(target, links.join(format!("reference-{name}")))?;
         }
     }
+    Ok([tools::workspace().join("netns-tests/plugins"), links.to_owned(), tools::reference()?])
+}
+
+/// A network whose IPAM plugins are ours to choose.
+fn network(scene: Scene, ipam: &Value) -> Result<Network, Failure> {
     let mut network = scene.network()?.with("/ipam", ipam.clone()).with("/isDefaultGateway", true);
     if scene.subject == Subject::Podnet {
         network = network.with("/ipamTimeout", 2);
     }
-    network.path.extend([
-        tools::workspace().join("netns-tests/plugins"),
-        links.to_owned(),
-        tools::reference()?,
-    ]);
+    network.path.extend(plugins()?);
     Ok(network)
 }
 

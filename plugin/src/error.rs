@@ -199,9 +199,11 @@ impl Error {
             Self::Daemon(DaemonError::Unusable { .. }) => code::INVALID_NETWORK_CONFIG,
             Self::Daemon(_) => code::IPAM_DAEMON,
             Self::Grant(GrantError::InUse { .. })
-            | Self::Apply(ApplyError::OwnAddress { .. } | ApplyError::AddressTaken { .. }) => {
-                code::NO_ADDRESS
-            }
+            | Self::Apply(
+                ApplyError::OwnAddress { .. }
+                | ApplyError::AddressTaken { .. }
+                | ApplyError::Nft(NftError::AddressTaken { .. }),
+            ) => code::NO_ADDRESS,
             Self::Config(_)
             | Self::Grant(_)
             | Self::Ipam(_)

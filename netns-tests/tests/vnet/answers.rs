@@ -20,12 +20,12 @@ use crate::look;
 
 pub(super) const TESTS: &[Test] = &[
     ("answers_that_no_pod_can_have", answers),
-    ("a_daemon_that_says_nothing", silence),
+    ("a_daemon_that_takes_its_time", slowness),
     ("a_socket_that_is_not_ours", foreign_sockets),
     ("a_second_add_asks_no_cns", a_second_add_asks_no_cns),
 ];
 
-const SOCKET: &str = "/run/stand-in.sock";
+pub(super) const SOCKET: &str = "/run/stand-in.sock";
 const REQUEST: &str = "/network/requestipconfigs";
 const RELEASE: &str = "/network/releaseipconfigs";
 
@@ -95,7 +95,7 @@ fn answers(family: Family) -> Outcome {
 }
 
 /// Nothing was asked for, or it was released, or an intent waits for the daemon; which goes for the next case.
-fn is_given_back(daemon: &StandIn) -> Result<bool, Failure> {
+pub(super) fn is_given_back(daemon: &StandIn) -> Result<bool, Failure> {
     let heard = daemon.heard();
     let mut waits = false;
     let intents = format!("{SOCKET}.d");
@@ -107,18 +107,22 @@ fn is_given_back(daemon: &StandIn) -> Result<bool, Failure> {
     Ok(waits || heard.iter().all(|path| path != REQUEST) || heard.iter().any(|path| path == RELEASE))
 }
 
-fn silence(family: Family) -> Outcome {
+/// It says nothing, or every now and then a byte of what would be an answer: the limit is the whole call's.
+fn slowness(family: Family) -> Outcome {
     let (daemon, network) = stage(family)?;
-    daemon.answers(Answer::Silence);
-    let pod = Pod::create("a")?;
-    let before = Snapshot::take()?;
-    let begin = Instant::now();
-    let error = failed_add(&network, &pod)?;
-    // The promise is a second; the rest is the machine's.
-    ensure!(begin.elapsed() < Duration::from_secs(3), "the failure took {:?}", begin.elapsed());
-    ensure_eq!(error.code, 11, "code of {error:?}");
-    before.ensure_unchanged("an ADD without answer")?;
-    ensure!(is_given_back(&daemon)?, "what the daemon may have given is not given back");
+    let dripping = granted(family, 5, "").dripping(Duration::from_secs(20));
+    for (what, answer) in [("silence", Answer::Silence), ("a drip", dripping)] {
+        daemon.answers(answer);
+        let pod = Pod::create("a")?;
+        let before = Snapshot::take()?;
+        let begin = Instant::now();
+        let error = failed_add(&network, &pod)?;
+        // The promise is a second; the rest is the machine's.
+        ensure!(begin.elapsed() < Duration::from_secs(6), "{what}: the failure took {:?}", begin.elapsed());
+        ensure_eq!(error.code, 11, "{what}: code of {error:?}");
+        before.ensure_unchanged(what)?;
+        ensure!(is_given_back(&daemon)?, "{what}: what the daemon may have given is not given back");
+    }
     Ok(())
 }
 

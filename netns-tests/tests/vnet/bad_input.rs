@@ -12,9 +12,11 @@ use serde_json::json;
 
 use super::{Test, daemon, network};
 use crate::daemon_addresses::{failed_add, nobody_has_any};
+use crate::look;
 
 pub(super) const TESTS: &[Test] = &[
     ("an_uplink_that_cannot_serve", an_uplink_that_cannot_serve),
+    ("an_mtu_that_is_too_small_for_ipv6", a_small_mtu),
     ("an_address_that_is_in_use", an_address_that_is_in_use),
 ];
 
@@ -46,6 +48,21 @@ fn an_uplink_that_cannot_serve(family: Family) -> Outcome {
         return Ok(());
     }
     nobody_has_any(&daemon)
+}
+
+/// That the pod has IPv6, the daemon says.
+fn a_small_mtu(family: Family) -> Outcome {
+    let daemon = daemon(family)?;
+    crate::table::settle(&network()?)?;
+    let network = network()?.with("/mtu", 1279);
+    if family.has_v6() {
+        refused(&network, "a", 7, "IPv6 needs 1280 or more")?;
+        return nobody_has_any(&daemon);
+    }
+    let pod = Pod::create("a")?;
+    network.add(&pod)?;
+    ensure_eq!(look::link((&pod).into(), "eth0")?["mtu"], 1279, "MTU");
+    Ok(())
 }
 
 /// By the node itself, and by a pod of another network whose addresses others hand out.

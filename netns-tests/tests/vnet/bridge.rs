@@ -1,8 +1,10 @@
 //! Datapath bridge: pods on the network itself, which knows the node by one Ethernet address alone.
 
+mod executed;
 mod faults;
 mod moved;
 mod state;
+mod taken;
 mod traffic;
 
 use std::time::Duration;
@@ -16,7 +18,8 @@ use podnet_netns_tests::subject::Family;
 use serde_json::json;
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
-    let tests = [state::TESTS, traffic::TESTS, moved::TESTS, faults::TESTS].concat();
+    let tests =
+        [state::TESTS, traffic::TESTS, moved::TESTS, faults::TESTS, taken::TESTS, executed::TESTS].concat();
     let of_families = [Family::V4, Family::V6, Family::Dual].into_iter().flat_map(move |family| {
         tests.clone().into_iter().map(move |(name, body)| {
             super::case(&format!("bridge::{}::{name}", family.word()), move || body(family))

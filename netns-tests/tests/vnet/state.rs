@@ -1,10 +1,14 @@
 //! What a pod leaves in the kernel, line by line, and what CHECK says when a line is gone.
 
+use std::fs;
+use std::net::IpAddr;
+
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::ipamd::Ipamd;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::tool;
+use podnet_netns_tests::reply::Added;
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::{ensure, ensure_eq, reply};
@@ -41,11 +45,12 @@ fn the_state_after_add(family: Family) -> Outcome {
     Place::Node.ip(&["route", "add", "default", "dev", "uplink"])?;
     let _daemon = daemon(family)?;
     let pod = Pod::create("a")?;
+    let routes_ipv6 = Place::Node.sysctl("ipv6/conf/all/forwarding")?;
     let added = network()?.add(&pod)?;
     let host_link = added.interface(0)?.to_owned();
-    ensure!(host_link.starts_with("azv") && host_link.len() == 14, "host link {host_link}");
     ensure_eq!(added.interface(1)?, "eth0", "the second interface");
     let (outer, inner) = (look::link(Place::Node, &host_link)?, look::link(inside(&pod), "eth0")?);
+    names_follow(&added, &outer, &inner)?;
     ensure_eq!(look::addresses(&outer), Vec::<String>::new(), "addresses of the host link");
     ensure_eq!(look::addresses(&inner), added.cidrs(), "addresses of the pod");
     for link in [&outer, &inner] {
@@ -60,10 +65,13 @@ fn the_state_after_add(family: Family) -> Outcome {
     );
     ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/accept_ra")?, "0", "routers heard by the pod");
     ensure_eq!(inside(&pod).sysctl("ipv6/conf/eth0/disable_ipv6")?, "0", "IPv6 off in the pod");
+    pods_parameters(&pod, &inner)?;
     let reverse_path = |link: &str| Place::Node.sysctl(&format!("ipv4/conf/{link}/rp_filter"));
     ensure_eq!(reverse_path(&host_link)?, reverse_path("default")?, "reverse path filter");
     if !family.has_v6() {
         ensure_eq!(outer["addr_info"], json!([]), "addresses that the kernel gave the host link");
+        let routes_now = Place::Node.sysctl("ipv6/conf/all/forwarding")?;
+        ensure_eq!(routes_now, routes_ipv6, "forwarding of a family that the pod has not");
     }
     ensure_eq!(Place::Node.ip(&["link", "show", "type", "bridge"])?, "", "bridges");
     let tables = tool(&["nft", "list", "tables"])?;
@@ -81,19 +89,60 @@ fn the_state_after_add(family: Family) -> Outcome {
         found.sort_by_key(|route| route[0] == "default");
         let expected = [json!([gateway, null, "static", scope]), json!([default, gateway, "static", null])];
         ensure_eq!(found, expected, "the pod's routes");
-        let neighbours =
-            inside(&pod).ip_json(&[version, "neigh", "show", "dev", "eth0", "nud", "permanent"])?;
-        let found: Vec<_> = neighbours
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|entry| json!([entry["dst"], entry["lladdr"]]))
-            .collect();
-        ensure!(found.contains(&json!([gateway, outer["address"]])), "the gateway's entry in {neighbours}");
+        let of_pod =
+            neighbours(inside(&pod), &[version, "neigh", "show", "dev", "eth0", "nud", "permanent"])?;
+        ensure!(of_pod.contains(&json!([gateway, outer["address"]])), "the gateway's entry in {of_pod:?}");
+        let of_node = neighbours(Place::Node, &[version, "neigh", "show", "dev", &host_link])?;
+        ensure!(of_node.contains(&json!([own.to_string(), inner["address"]])), "the pod's in {of_node:?}");
         let subnet = inside(&pod).ip(&[version, "route", "show", "proto", "kernel"])?;
         ensure!(!subnet.contains(whole), "a route to the subnet: {subnet}");
         let forwarding = if version == "-4" { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
         ensure_eq!(Place::Node.sysctl(forwarding)?, "1", "{forwarding}");
+    }
+    Ok(())
+}
+
+/// How the pod's link treats its addresses.
+fn pods_parameters(pod: &Pod, inner: &Value) -> Outcome {
+    let infos = inner["addr_info"].as_array().into_iter().flatten();
+    let own: Vec<_> = infos.filter(|info| info["scope"] == "global").collect();
+    ensure!(own.iter().all(|info| info["noprefixroute"] == true), "routes to subnets in {inner}");
+    let v6: Vec<_> = own.into_iter().filter(|info| info["family"] == "inet6").collect();
+    ensure!(v6.iter().all(|info| info["nodad"] == true), "addresses that are probed for in {inner}");
+    ensure_eq!(inside(pod).sysctl("ipv4/conf/eth0/arp_notify")?, "1", "arp_notify");
+    if !v6.is_empty() {
+        for (name, value) in [("keep_addr_on_down", "1"), ("ndisc_notify", "1"), ("accept_dad", "0")] {
+            ensure_eq!(inside(pod).sysctl(&format!("ipv6/conf/eth0/{name}"))?, value, "{name}");
+        }
+    }
+    Ok(())
+}
+
+/// Entries of neighbours: address and Ethernet address.
+fn neighbours(place: Place<'_>, args: &[&str]) -> Result<Vec<Value>, Failure> {
+    let listed = place.ip_json(args)?;
+    Ok(listed.as_array().into_iter().flatten().map(|entry| json!([entry["dst"], entry["lladdr"]])).collect())
+}
+
+/// The host link's name and Ethernet address follow from the owner, the pod's Ethernet address from its address.
+fn names_follow(added: &Added, outer: &Value, inner: &Value) -> Outcome {
+    let mut records = fs::read_dir("/run/podnet/attachments")?;
+    let id = records.next().doing("a record")??.file_name().into_string().ok().doing("an owner's id")?;
+    ensure_eq!(added.interface(0)?, format!("azv{}", &id[..11]), "host link");
+    ensure!(outer["ifalias"].as_str().is_some_and(|alias| alias.starts_with(&id)), "label in {outer}");
+    let mac = |digits: &str| {
+        let bytes: Vec<&str> = (0..digits.len() / 2).map(|n| &digits[2 * n..2 * n + 2]).collect();
+        bytes.join(":")
+    };
+    ensure_eq!(outer["address"], mac(&format!("02{}", &id[22..])), "the host link's Ethernet address");
+    let addresses = added.addresses()?;
+    let own = inner["address"].as_str().unwrap_or_default();
+    match addresses.iter().find_map(|address| if let IpAddr::V4(v4) = address { Some(v4) } else { None }) {
+        Some(v4) => ensure_eq!(own, mac(&format!("0a58{:08x}", v4.to_bits())), "the pod's Ethernet address"),
+        None => ensure!(own.starts_with("0a:58:"), "the pod's Ethernet address {own}"),
+    }
+    for (index, link) in [(0, outer), (1, inner)] {
+        ensure_eq!(added.0["interfaces"][index]["mac"], link["address"], "Ethernet address in the result");
     }
     Ok(())
 }
@@ -117,8 +166,8 @@ fn check_names_what_is_gone(family: Family) -> Outcome {
         let own =
             added.addresses()?.into_iter().find(|own| own.is_ipv4() == (version == "-4")).doing("address")?;
         Place::Node.ip(&[version, "route", "del", &own.to_string(), "dev", host_link])?;
-        std::fs::write(format!("/proc/sys/net/ipv4/conf/{host_link}/proxy_arp"), "0")?;
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{host_link}/accept_ra"), "1")?;
+        fs::write(format!("/proc/sys/net/ipv4/conf/{host_link}/proxy_arp"), "0")?;
+        fs::write(format!("/proc/sys/net/ipv6/conf/{host_link}/accept_ra"), "1")?;
         inside(&pod).ip(&["neigh", "del", gateway, "dev", "eth0"])?;
         let finished = network.call("CHECK", Some(&pod), &[("prevResult", added.0.clone())])?;
         let error = reply::error(&finished)?;
@@ -155,7 +204,7 @@ pub(super) fn comes_and_goes(network: &Network, daemon: &Ipamd) -> Outcome {
     nobody_has_any(daemon)?;
     // Without its record, and without its namespace.
     network.add(&pod)?;
-    std::fs::remove_dir_all("/run/podnet/attachments")?;
+    fs::remove_dir_all("/run/podnet/attachments")?;
     pod.netns.remove()?;
     network.del(&pod, None)?;
     ensure!(!Place::Node.ip(&["link"])?.contains("azv"), "a link is left");
@@ -201,9 +250,9 @@ fn a_daemon_without_memory(family: Family) -> Outcome {
     let assigned = daemon.assigned()?;
     for lost in ["/run/podnet/none", "/run/podnet/attachments"] {
         daemon.stop()?;
-        std::fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
+        fs::remove_file(format!("{FOLDER}/state/pool.journal"))?;
         if std::path::Path::new(lost).exists() {
-            std::fs::remove_dir_all(lost)?;
+            fs::remove_dir_all(lost)?;
         }
         daemon = super::daemon(family)?;
         ensure_eq!(daemon.assigned()?, assigned, "what is assigned, known by the node");

@@ -19,6 +19,7 @@ mod relocation;
 mod routed;
 mod rules;
 mod shaping;
+mod taken;
 mod undo;
 mod uplink;
 mod vlan;
@@ -91,27 +92,29 @@ fn make(
     outset: &mut Outset,
     undo: &mut Undo,
 ) -> Result<Applied, ApplyError> {
-    let Outset { host, visit, uplink_mtu, rules: seen_rules } = outset;
+    let Outset { host, visit, ways: ways_seen, rules: rules_seen } = outset;
     let bridge = match wanted.bridge() {
         Some(bridge) => Some((bridge, bridge::ensure(host, bridge, undo)?)),
         None => None,
     };
     let on_network = wanted.network_port().map(|port| network_port::find(host, port)).transpose()?;
-    let network_mtu = match &wanted.host_end {
-        HostEnd::Transparent { uplink, .. } => match *uplink_mtu {
-            Some(mtu) => mtu,
-            None => uplink::mtu(host, uplink.as_ref())?,
+    // The first is the one whose MTU the pod has.
+    let ways = match &wanted.host_end {
+        HostEnd::Transparent { uplink, .. } => match ways_seen.take() {
+            Some(seen) => seen,
+            None => uplink::look(host, uplink.as_ref())?.into_iter().collect(),
         },
-        HostEnd::OnNetwork(_) => on_network.as_ref().map_or(ETHERNET_MTU, network_port::Found::mtu),
-        HostEnd::Port(_) | HostEnd::Routed { .. } => {
-            bridge.as_ref().map_or(ETHERNET_MTU, |(_, made)| made.link.mtu)
-        }
+        HostEnd::OnNetwork(_) => on_network.as_ref().map(network_port::Found::links).unwrap_or_default(),
+        HostEnd::Port(_) | HostEnd::Routed { .. } => Vec::new(),
     };
-    let mtu = wanted.veth.mtu.unwrap_or(network_mtu);
+    let reached = ways.first().or(bridge.as_ref().map(|(_, made)| &made.link));
+    let mtu = wanted.veth.mtu.unwrap_or_else(|| reached.map_or(ETHERNET_MTU, |link| link.mtu));
     if mtu < IPV6_MTU && wanted.has_ipv6() {
         return Err(ApplyError::TooSmallForIpv6 { mtu });
     }
-    routed::refuse_own_addresses(host, wanted)?;
+    if wanted.is_transparent() || on_network.is_some() {
+        taken::refuse(host, &wanted.addresses, &ways)?;
+    }
     let mut joined = on_network.map(|found| found.ensure(host, undo)).transpose()?;
     let network_bridge = joined.as_ref().map(|joined| joined.bridge.clone());
     let there = bridge.as_ref().map(|(_, made)| &made.link).or(network_bridge.as_ref());
@@ -120,7 +123,7 @@ fn make(
     routed::refuse_routers(wanted, &Tree::node(), &pair.host_name)?;
     let mut pod = pod::configure(wanted, netns, visit, pair.pod_index)?;
     routed::configure(host, wanted, &pair)?;
-    rules::add(wanted, &pair, joined.as_mut(), seen_rules.as_mut(), undo)?;
+    rules::add(wanted, &pair, joined.as_mut(), rules_seen.as_mut(), undo)?;
     if let Some(bridge) = &network_bridge {
         network_port::fix_neighbours(host, wanted, bridge, undo)?;
     }

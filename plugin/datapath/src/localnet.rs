@@ -6,7 +6,10 @@ use crate::{
     LinkNameError, SysctlError,
     netlink::{NetlinkError, Protocol, Socket},
     parameters,
-    rtnl::{link, route},
+    rtnl::{
+        link,
+        route::{self, Way},
+    },
     sysctl,
 };
 
@@ -28,8 +31,8 @@ pub enum LocalnetError {
 /// choice. Never undone: other pods need it too.
 pub fn allow_localnet(pod: IpAddr) -> Result<(), LocalnetError> {
     let mut socket = Socket::open(Protocol::Route)?;
-    let index = if pod.is_ipv4() { route::link_to(&mut socket, pod)? } else { None };
-    let Some(index) = index else { return Ok(()) };
+    let way = if pod.is_ipv4() { route::way_to(&mut socket, pod)? } else { None };
+    let Some(Way::By(index)) = way else { return Ok(()) };
     if let Some(link) = link::by_index(&mut socket, index)? {
         let (parameter, value) = parameters::route_localnet(&link.name);
         sysctl::ensure(&parameter, value)?;

@@ -168,6 +168,13 @@ impl Label {
     }
 }
 
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id: _, network, container, ifname } = self;
+        write!(f, "interface {ifname} of container {container} in network {network}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -159,7 +159,7 @@ impl Job<'_> {
         })
     }
 
-    /// Makes the pod's network. Host ports that a lost pod left taken are freed.
+    /// Makes the pod's network. What a lost pod left taken is freed.
     fn make(&self, outset: &mut Outset, network: &PodNetwork) -> Result<Applied, Error> {
         loop {
             match apply_from(outset, network, &self.sandbox) {

@@ -1,22 +1,31 @@
-//! Host ports that are taken by a pod which is no more.
+//! Host ports and places on the network that are taken, by a pod which is no more or by another.
 
 use podnet_datapath::netlink::{Protocol, Socket};
 use podnet_datapath::nft::{self, NftError, PortTaken};
-use podnet_datapath::{ApplyError, Owner, OwnerId, links};
+use podnet_datapath::{ApplyError, Owner, links};
 
 use crate::error::Error;
 use crate::host_ports::PortMappings;
 use crate::record::Registry;
 
-/// Removes the rules of the owner that stood in the way, if that is what `error` is about and the owner has neither a
-/// record nor a link: then no DEL will come for them. Says whether it did.
+/// Removes the rules of the owner that stood in the way, if that is what `error` is about and the owner is no more.
+/// Says whether it did.
+///
+/// A port is the owner's as long as it has a record or a link: with neither, no DEL will come for it. An address is its
+/// as long as it has a link: who hands addresses out may know that it is gone, where its DEL is still to come.
 pub(super) fn freed(registry: &Registry, error: &ApplyError) -> Result<bool, Error> {
-    let ApplyError::Nft(NftError::PortTaken(taken)) = error else { return Ok(false) };
-    let Some(holder) = &taken.holder else { return Ok(false) };
-    if is_alive(registry, holder.id)? {
+    let holder = match error {
+        ApplyError::Nft(NftError::PortTaken(taken)) => match &taken.holder {
+            Some(holder) if !registry.ids()?.contains(&holder.id) => holder,
+            _ => return Ok(false),
+        },
+        ApplyError::Nft(NftError::AddressTaken { holder, .. }) => holder,
+        _ => return Ok(false),
+    };
+    if links()?.iter().any(|link| link.label.id == holder.id) {
         return Ok(false);
     }
-    tracing::warn!(port = taken.port, holder = %holder.id, "taking over a host port that a lost pod left");
+    tracing::warn!(%error, "taking over what a lost pod left");
     nft::remove_all(&mut Socket::open(Protocol::Netfilter)?, holder.id)?;
     Ok(true)
 }
@@ -34,8 +43,4 @@ pub(super) fn refuse(registry: &Registry, owner: &Owner, ports: &PortMappings) -
         }
     }
     Ok(())
-}
-
-fn is_alive(registry: &Registry, id: OwnerId) -> Result<bool, Error> {
-    Ok(registry.ids()?.contains(&id) || links()?.iter().any(|link| link.label.id == id))
 }

@@ -36,7 +36,9 @@ fn the_state_after_add(family: Family) -> Outcome {
     ensure_eq!(bridge["address"], fabric::mac(NODE), "the bridge's Ethernet address");
     ensure_eq!(bridge["mtu"], uplink["mtu"], "the bridge's MTU");
     ensure_eq!(uplink["master"], "azure0", "where the uplink is a port");
+    ensure_eq!(bridge["ifalias"], "podnet uplink uplink", "the bridge's alias");
     ensure_eq!(uplink["addr_info"], json!([]), "addresses of the uplink");
+    ensure_eq!(uplink["linkinfo"]["info_slave_data"]["hairpin"], false, "hairpin mode of the uplink");
     ensure_eq!(outer["master"], "azure0", "where the host link is a port");
     ensure_eq!(outer["linkinfo"]["info_slave_data"]["hairpin"], true, "hairpin mode");
     ensure_eq!(look::addresses(&outer), Vec::<String>::new(), "addresses of the host link");
@@ -118,8 +120,9 @@ fn del_leaves_nothing(family: Family) -> Outcome {
 }
 
 /// Who the node knows for good on the bridge.
-fn permanent() -> Result<String, Failure> {
-    Place::Node.ip(&["neigh", "show", "dev", "azure0", "nud", "permanent"])
+pub(super) fn permanent() -> Result<Vec<String>, Failure> {
+    let all = Place::Node.ip(&["neigh", "show", "nud", "permanent"])?;
+    Ok(all.lines().filter(|line| line.contains(" dev azure0 ")).map(str::to_owned).collect())
 }
 
 fn gc_removes(family: Family) -> Outcome {

@@ -11,15 +11,17 @@ use podnet_netns_tests::{ensure, ensure_eq, probe};
 use serde_json::json;
 
 use super::super::traffic::connected;
-use super::super::{Test, inside};
-use super::{NODE, fabric, fixed, set_br_netfilter};
+use super::super::{Test, daemon, inside};
+use super::{NODE, fabric, fixed, network, set_br_netfilter};
 use crate::guard::only_the_last_arrives;
+use crate::policy;
 
 pub(super) const TESTS: &[Test] = &[
     ("pods_of_two_nodes_under_their_own_addresses", pods_of_two_nodes),
     ("an_address_that_moves_to_another_node", an_address_that_moves),
     ("questions_for_a_neighbour_stay_on_the_node", questions_stay),
     ("host_ports_lead_to_the_pod", host_ports),
+    ("beneath_a_policy_of_sets", beneath_a_policy),
     ("addresses_by_way_of_the_host", by_way_of_the_host),
     ("foreign_sources_are_dropped", foreign_sources),
     ("wireserver_is_closed_but_for_dns", wireserver),
@@ -111,6 +113,16 @@ fn questions_stay(family: Family) -> Outcome {
 
 /// `fd00:10:244:1::15`.
 const SOLICITED: &str = "fd000010024400010000000000000015";
+
+/// What goes between pods passes the engine's chains by `br_netfilter` alone.
+fn beneath_a_policy(family: Family) -> Outcome {
+    let fabric = fabric(family)?;
+    let _daemon = daemon(family)?;
+    set_br_netfilter(true)?;
+    policy::on_one_node(&network()?)?;
+    ensure_eq!(fabric.refused()?, 0, "frames that the network refused");
+    Ok(())
+}
 
 /// With and without `br_netfilter`, by which the pod's answers pass the node's translation.
 fn host_ports(family: Family) -> Outcome {

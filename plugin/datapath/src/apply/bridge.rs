@@ -7,7 +7,7 @@
 use ipnet::IpNet;
 use nix::errno::Errno;
 
-use super::{ApplyError, Undo, tolerate, uplink, vlan};
+use super::{ApplyError, ETHERNET_MTU, Undo, tolerate, uplink, vlan};
 use crate::{
     Bridge, LinkName, MacAddr, OtherGateways, Promiscuity,
     netlink::{Protocol, Socket},
@@ -38,7 +38,7 @@ pub(super) fn ensure(host: &mut Socket, wanted: &Bridge, undo: &mut Undo) -> Res
     if is_unfinished {
         bridge.mtu = match wanted.mtu {
             Some(mtu) => mtu,
-            None => uplink::mtu(host, None)?,
+            None => uplink::look(host, None)?.map_or(ETHERNET_MTU, |link| link.mtu),
         };
     }
     refuse_other_settings(&bridge, wanted)?;

@@ -139,11 +139,13 @@ pub enum ApplyError {
         /// The address.
         address: IpAddr,
     },
-    /// The node has a route to an address that the pod is to have.
-    #[error("address {address} is in use on this node: it has a route to another pod with it")]
+    /// Another pod of the node has an address that the pod is to have.
+    #[error("address {address} is in use on this node, by {holder}")]
     AddressTaken {
         /// The address.
         address: IpAddr,
+        /// Who has it, in words.
+        holder: String,
     },
     /// A link is not there although it was just made: another process deletes what this one makes.
     #[error("link {name} vanished while it was set up")]

@@ -123,9 +123,9 @@ pub(crate) fn port_to_network(host: &mut Socket, bridge: &Link) -> Result<Option
 }
 
 impl Found<'_> {
-    /// The MTU of the network in bytes.
-    pub(super) fn mtu(&self) -> u32 {
-        self.uplink.mtu
+    /// The node's links to its network: the one whose MTU is the network's, and the bridge, where there is one.
+    pub(super) fn links(&self) -> Vec<Link> {
+        [&self.uplink].into_iter().chain(&self.bridge).cloned().collect()
     }
 
     fn alias(&self) -> String {

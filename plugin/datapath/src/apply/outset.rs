@@ -6,6 +6,7 @@ use crate::{
     LinkName,
     netlink::{Protocol, Socket},
     nft::{Seen, see_chains_of_routed},
+    rtnl::link::Link,
     sysctl::Visit,
 };
 
@@ -24,8 +25,8 @@ pub enum Known<'a> {
 pub struct Outset {
     pub(super) host: Socket,
     pub(super) visit: Visit,
-    /// In bytes, where it was looked at.
-    pub(super) uplink_mtu: Option<u32>,
+    /// The node's links to its network, where they were looked for.
+    pub(super) ways: Option<Vec<Link>>,
     /// The socket for the node's rules, and what was seen of them.
     pub(super) rules: Option<(Socket, Seen)>,
 }
@@ -34,9 +35,9 @@ impl Outset {
     /// Opens what will be needed, and looks at what is known to matter.
     pub fn find(known: Known<'_>) -> Result<Self, ApplyError> {
         let host = Socket::open(Protocol::Route)?;
-        let mut outset = Self { host, visit: Visit::default(), uplink_mtu: None, rules: None };
+        let mut outset = Self { host, visit: Visit::default(), ways: None, rules: None };
         if let Known::Behind(uplink) = known {
-            outset.uplink_mtu = Some(uplink::mtu(&mut outset.host, uplink)?);
+            outset.ways = Some(uplink::look(&mut outset.host, uplink)?.into_iter().collect());
             outset.visit.prepare();
             let mut netfilter = Socket::open(Protocol::Netfilter)?;
             let seen = see_chains_of_routed(&mut netfilter);

@@ -5,7 +5,7 @@
 use ipnet::IpNet;
 use nix::errno::Errno;
 
-use super::{ApplyError, pair::Pair};
+use super::{ApplyError, pair::Pair, taken};
 use crate::{
     HostEnd, LinkName, PodNetwork, SysctlError,
     netlink::Socket,
@@ -13,19 +13,6 @@ use crate::{
     rtnl::{address, neighbour, route},
     sysctl::Tree,
 };
-
-/// Fails if the node itself has an address that the pod is to have on the node's network.
-pub(super) fn refuse_own_addresses(host: &mut Socket, wanted: &PodNetwork) -> Result<(), ApplyError> {
-    if !wanted.is_transparent() && wanted.network_port().is_none() {
-        return Ok(());
-    }
-    for address in wanted.addresses.iter().map(IpNet::addr) {
-        if route::is_local(host, address)? {
-            return Err(ApplyError::OwnAddress { address });
-        }
-    }
-    Ok(())
-}
 
 /// Keeps a link of a pod without bridge from taking what others say of routers; before the pod's first packet. Done in
 /// the namespace where the link is.
@@ -62,11 +49,13 @@ pub(super) fn configure(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> 
 fn lead_to_pod(host: &mut Socket, wanted: &PodNetwork, pair: &Pair) -> Result<(), ApplyError> {
     for route in &wanted.host_routes() {
         let pod = neighbour::suggest(pair.host_index, route.dst.addr(), wanted.veth.pod_mac);
-        let route_there = route::add_first(pair.host_index, route);
-        host.batch(&[pod, route_there]).map_err(|error| match error.errno() {
-            Some(Errno::EEXIST) => ApplyError::AddressTaken { address: route.dst.addr() },
-            _ => error.into(),
-        })?;
+        match host.batch(&[pod, route::add_first(pair.host_index, route)]) {
+            // By another process, a moment ago.
+            Err(error) if error.errno() == Some(Errno::EEXIST) => {
+                return Err(taken::by_route(host, route.dst.addr())?);
+            }
+            added => added?,
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{ApplyError, ETHERNET_MTU};
+use super::ApplyError;
 use crate::{
     LinkName,
     netlink::{NetlinkError, Protocol, Socket},
@@ -17,14 +17,12 @@ use crate::{
 const ANYWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 
-/// Its MTU in bytes; `named`: the link, which must be there and up, else it is the one that the default route leaves by.
-/// Without any, Ethernet's.
-pub(super) fn mtu(host: &mut Socket, named: Option<&LinkName>) -> Result<u32, ApplyError> {
-    let uplink = match named {
-        Some(name) => Some(find(host, name)?),
-        None => of_default_route(host)?,
-    };
-    Ok(uplink.map_or(ETHERNET_MTU, |link| link.mtu))
+/// The link; `named`: one that must be there and up, else it is the one that the default route leaves by, if there is one.
+pub(super) fn look(host: &mut Socket, named: Option<&LinkName>) -> Result<Option<Link>, ApplyError> {
+    match named {
+        Some(name) => find(host, name).map(Some),
+        None => Ok(of_default_route(host)?),
+    }
 }
 
 /// Whether the link of this name could be that of the node to its network.

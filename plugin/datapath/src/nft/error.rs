@@ -1,9 +1,11 @@
 //! What can go wrong with our nftables.
 
+use std::net::IpAddr;
+
 use nix::errno::Errno;
 
 use super::PortTaken;
-use crate::netlink::NetlinkError;
+use crate::{Label, netlink::NetlinkError};
 
 /// A failed operation on our nftables.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,14 @@ pub enum NftError {
     /// A port of the node is another pod's.
     #[error("{0}")]
     PortTaken(Box<PortTaken>),
+    /// An address is another pod's on the node's network.
+    #[error("address {address} is in use on this node, by {holder}")]
+    AddressTaken {
+        /// The address.
+        address: IpAddr,
+        /// Who has it.
+        holder: Box<Label>,
+    },
     /// The rules could not be read.
     #[error("cannot read the nftables rules")]
     Read {

@@ -26,11 +26,8 @@ pub struct PortTaken {
 
 impl fmt::Display for PortTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |label: &Label| {
-            let Label { network, container, ifname, .. } = label;
-            format!("interface {ifname} of container {container} in network {network}")
-        };
-        let holder = self.holder.as_ref().map_or_else(|| "an element that is not podnet's".to_owned(), name);
-        write!(f, "{}, asked for by {}, is taken by {holder}", self.port, name(&self.wanted_by))
+        let holder = self.holder.as_ref().map(Label::to_string);
+        let holder = holder.unwrap_or_else(|| "an element that is not podnet's".to_owned());
+        write!(f, "{}, asked for by {}, is taken by {holder}", self.port, self.wanted_by)
     }
 }

@@ -7,8 +7,8 @@
 //!   needs, and any number of processes may begin at once. It looks first because a transaction that fails costs a
 //!   grace period of the kernel (about 15 ms) during which no other program can change its rules either.
 //! - An address belongs to the pod that holds it in the allocator, so an element of an address that is there
-//!   already is what a lost DEL left: [`PodRules::add`] replaces it. A port of the node belongs to whoever took
-//!   it first: then it fails, and names both. [`remove`] deletes only what carries its owner's id, so that a
+//!   already is what a lost DEL left: [`PodRules::add`] replaces it. A port of the node, and a place on the node's
+//!   network, belongs to whoever took it first: then it fails, and names the holder. [`remove`] deletes only what carries its owner's id, so that a
 //!   late DEL does not take the element of the pod that has the address now.
 //! - The table, the maps and the chains stay when their pods are gone.
 //!
@@ -324,17 +324,25 @@ impl PodRules {
             .collect()
     }
 
-    /// The elements that have a key of ours; fails if one is a port of another pod.
+    /// The elements that have a key of ours; fails if one is another pod's port, or place on the node's network.
     fn in_the_way(&self, socket: &mut Socket) -> Result<Vec<(Map, Element)>, NftError> {
         let present = self.present(socket)?;
         for (map, element) in &present {
             let holder = Label::parse(&element.comment);
+            if holder.as_ref().is_some_and(|holder| holder.id == self.id) {
+                continue;
+            }
             if let Some(port) = host_ports::node_port(*map, &element.key)
-                && holder.as_ref().is_none_or(|holder| holder.id != self.id)
                 && let Some(wanted_by) = Label::parse(&self.alias)
             {
                 let taken = PortTaken { port: port.to_string(), wanted_by, holder };
                 return Err(NftError::PortTaken(Box::new(taken)));
+            }
+            if segment::STATIONS.contains(map)
+                && let Some((address, _)) = segment::station(element)
+                && let Some(holder) = holder
+            {
+                return Err(NftError::AddressTaken { address, holder: Box::new(holder) });
             }
         }
         Ok(present)

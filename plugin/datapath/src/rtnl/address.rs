@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage},
 };
+
+use nix::errno::Errno;
 
 use super::value;
 use crate::netlink::{NetlinkError, Reply, Request, Socket};
@@ -19,15 +21,38 @@ const INDEX: usize = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
+const IFA_TARGET_NETNSID: u16 = 10;
 
 /// The addresses of the link with this index.
 pub(crate) fn list(socket: &mut Socket, index: u32) -> Result<Vec<IpNet>, NetlinkError> {
     Ok(socket.query(&list_request(index))?.iter().filter_map(|reply| parse(&reply.body)).collect())
 }
 
-fn list_request(index: u32) -> Request {
+/// The addresses of the link with this index in another namespace, by the number that the socket's knows it by; none
+/// where link or namespace are gone.
+pub(crate) fn list_elsewhere(
+    socket: &mut Socket,
+    netns: u32,
+    index: u32,
+) -> Result<Vec<IpNet>, NetlinkError> {
+    let mut message = of_link(index);
+    let netns = DefaultNla::new(IFA_TARGET_NETNSID, netns.to_ne_bytes().to_vec());
+    message.attributes.push(AddressAttribute::Other(netns));
+    let what = format!("list addresses of link {index} in another namespace");
+    match socket.query(&Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))) {
+        Err(error) if matches!(error.errno(), Some(Errno::ENODEV | Errno::EINVAL)) => Ok(Vec::new()),
+        answer => Ok(answer?.iter().filter_map(|reply| parse(&reply.body)).collect()),
+    }
+}
+
+fn of_link(index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;
+    message
+}
+
+fn list_request(index: u32) -> Request {
+    let message = of_link(index);
     let what = format!("list addresses of link {index}");
     Request::route(what, NLM_F_DUMP, &RouteNetlinkMessage::GetAddress(message))
 }

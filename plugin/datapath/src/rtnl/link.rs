@@ -23,6 +23,7 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// `IN6_ADDR_GEN_MODE_NONE` of `linux/if_link.h`.
 const NO_ADDRESS: u8 = 1;
@@ -50,6 +51,8 @@ pub(crate) struct Link {
     pub(crate) mac: Option<MacAddr>,
     /// The other end's index (`IFLA_LINK`), in that end's namespace.
     pub(crate) peer: Option<u32>,
+    /// By which number the link's own namespace knows the other end's (`IFLA_LINK_NETNSID`), where it is another one.
+    pub(crate) peer_netns: Option<u32>,
     /// The bridge's index (`IFLA_MASTER`).
     pub(crate) master: Option<u32>,
     pub(crate) alias: Option<String>,
@@ -155,6 +158,7 @@ impl Link {
                 IFLA_IFNAME => link.name = value::text(value).unwrap_or_default(),
                 IFLA_MTU => link.mtu = value::number(value).unwrap_or_default(),
                 IFLA_LINK => link.peer = value::number(value),
+                IFLA_LINK_NETNSID => link.peer_netns = value::number(value),
                 IFLA_MASTER => link.master = value::number(value),
                 IFLA_IFALIAS => link.alias = value::text(value),
                 IFLA_LINKINFO => link.read_info(value),

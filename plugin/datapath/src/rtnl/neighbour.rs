@@ -8,6 +8,8 @@ use netlink_packet_route::{
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
 };
 
+use nix::errno::Errno;
+
 use super::{route, value};
 use crate::{
     MacAddr,
@@ -64,6 +66,15 @@ fn message(index: u32, address: IpAddr) -> NeighbourMessage {
 pub(crate) fn forget(index: u32, address: IpAddr) -> Request {
     let what = format!("delete neighbour {address}");
     Request::route(what, 0, &RouteNetlinkMessage::DelNeighbour(message(index, address)))
+}
+
+/// Whether it was said for good who has an address.
+pub(crate) fn is_fixed(socket: &mut Socket, index: u32, address: IpAddr) -> Result<bool, NetlinkError> {
+    let get = RouteNetlinkMessage::GetNeighbour(message(index, address));
+    match socket.query(&Request::route(format!("look up neighbour {address}"), 0, &get)) {
+        Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
+        answer => Ok(answer?.iter().filter_map(parse).any(|neighbour| neighbour.is_permanent)),
+    }
 }
 
 /// All neighbours of both families.

@@ -181,20 +181,30 @@ pub(crate) fn wait_until_local(socket: &mut Socket, address: IpAddr) -> Result<(
 const LEADS_NOWHERE: [Errno; 5] =
     [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EACCES, Errno::EINVAL, Errno::EAGAIN];
 
-/// Whether packets to an address are taken as the namespace's own.
-pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
-    let is_local = |reply: &Reply| reply.body.get(TYPE) == Some(&u8::from(RouteType::Local));
-    Ok(look_up(socket, address, RouteFlags::empty())?.iter().any(is_local))
+/// Where packets to an address go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// No further: the address is the namespace's own.
+    Local,
+    /// Out by the link with this index.
+    By(u32),
 }
 
-/// The index of the link that packets to an address leave by; `None` where they leave by none.
-pub(crate) fn link_to(socket: &mut Socket, address: IpAddr) -> Result<Option<u32>, NetlinkError> {
-    let link = |reply: &Reply| {
-        value::after(HEADER, &reply.body)
-            .find(|(kind, _)| *kind == RTA_OIF)
-            .and_then(|(_, value)| value::number(value))
+/// Where packets to an address go; `None` where they go nowhere.
+pub(crate) fn way_to(socket: &mut Socket, address: IpAddr) -> Result<Option<Way>, NetlinkError> {
+    let way = |reply: &Reply| {
+        if reply.body.get(TYPE) == Some(&u8::from(RouteType::Local)) {
+            return Some(Way::Local);
+        }
+        let (_, link) = value::after(HEADER, &reply.body).find(|(kind, _)| *kind == RTA_OIF)?;
+        value::number(link).map(Way::By)
     };
-    Ok(look_up(socket, address, RouteFlags::empty())?.iter().find_map(link))
+    Ok(look_up(socket, address, RouteFlags::empty())?.iter().find_map(way))
+}
+
+/// Whether packets to an address are taken as the namespace's own.
+pub(crate) fn is_local(socket: &mut Socket, address: IpAddr) -> Result<bool, NetlinkError> {
+    Ok(way_to(socket, address)? == Some(Way::Local))
 }
 
 /// The route by which packets to an address go, as it stands in its table; `None` where they go nowhere.

@@ -39,6 +39,7 @@ fn a_bridge_port_is_read_whole() {
         LinkAttribute::Mtu(1450),
         LinkAttribute::Address(vec![2, 0, 0, 0, 0, 7]),
         LinkAttribute::Link(3),
+        LinkAttribute::LinkNetNsId(5),
         LinkAttribute::Controller(4),
         LinkAttribute::IfAlias("whose".to_owned()),
         LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(
@@ -62,6 +63,7 @@ fn a_bridge_port_is_read_whole() {
         mtu: 1450,
         mac: Some(MacAddr::new([2, 0, 0, 0, 0, 7])),
         peer: Some(3),
+        peer_netns: Some(5),
         master: Some(4),
         alias: Some("whose".to_owned()),
         kind: Some("veth".to_owned()),
