@@ -50,9 +50,10 @@ impl SourceState {
 
 /// The first names, and how many more there are.
 fn first_of(names: &[String]) -> String {
-    const NAMED: usize = 8;
-    let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > NAMED { format!("{named} and {} more", names.len() - NAMED) } else { named }
+    const SHOWN: usize = 8;
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    let shown = shown.join(", ");
+    if more.is_empty() { shown } else { format!("{shown} and {} more", more.len()) }
 }
 
 impl Actor {

@@ -114,7 +114,7 @@ fn unwritable() -> Outcome {
 fn told(daemon: &Ipamd, words: &'static str) -> Outcome {
     let socket = daemon.socket().display().to_string();
     let shown =
-        || process::run(&mut command(tools::ipamd()?, &["status", "--socket", &socket]), b"")?.success();
+        || process::run(&mut command(tools::ipamd()?, ["status", "--socket", &socket]), b"")?.success();
     wait::until(Duration::from_secs(30), format!("the status says {words:?}"), || {
         let line = format!("conflist: {words}");
         Ok(shown()?.lines().any(|shown| shown.starts_with(&line)).then_some(()))

@@ -7,7 +7,7 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use podnet_fake_apiserver::ApiServer;
+use podnet_fake_apiserver::{ApiServer, Request, Right};
 use podnet_tests::{Ipamd, workspace};
 use serde_json::{Value, json};
 
@@ -18,9 +18,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 const NODE: &str = "/api/v1/nodes/n1";
 const OBJECT: &str = "/apis/acn.azure.com/v1alpha/namespaces/kube-system/nodenetworkconfigs/n1";
-
-/// In which namespace (none: everywhere), of which API group, which resource, which verb.
-type Right = (Option<String>, String, String, String);
 
 /// The rules of the roles that are bound to the daemon's account, each with its role's namespace.
 fn rules(objects: &[Value]) -> Vec<(Option<String>, Value)> {
@@ -39,32 +36,8 @@ fn rules(objects: &[Value]) -> Vec<(Option<String>, Value)> {
     rules
 }
 
-fn granted(objects: &[Value]) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
-    for (namespace, rule) in rules(objects) {
-        for group in texts(&rule["apiGroups"]) {
-            for resource in texts(&rule["resources"]) {
-                for verb in texts(&rule["verbs"]) {
-                    rights.insert((
-                        namespace.clone(),
-                        group.to_owned(),
-                        resource.to_owned(),
-                        verb.to_owned(),
-                    ));
-                }
-            }
-        }
-    }
-    rights
-}
-
 fn used(server: &ApiServer) -> BTreeSet<Right> {
-    let right = |request: podnet_fake_apiserver::Request| {
-        let address = request.address;
-        let part = address.subresource.map(|part| format!("/{part}")).unwrap_or_default();
-        (address.namespace, address.group, address.resource + &part, request.verb.to_owned())
-    };
-    server.requests().into_iter().map(right).collect()
+    server.requests().iter().map(Request::right).collect()
 }
 
 /// A cluster of this one node, which has a range, a `NodeNetworkConfig` that can grow, and a condition that wants to be cleared.
@@ -99,7 +72,9 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 fn the_daemon_does_at_the_api_server_exactly_what_its_overlay_lets_it() {
     for overlay in OVERLAYS {
         let overlay_folder = folder("overlays").join(overlay);
-        let granted = granted(&objects(&overlay_folder));
+        let rules = rules(&objects(&overlay_folder));
+        let granted: BTreeSet<Right> =
+            rules.iter().flat_map(|(namespace, rule)| Right::of_rule(namespace.as_deref(), rule)).collect();
         let mut config = documents(&overlay_folder.join("ipamd.yaml")).remove(0);
         // The machine's own folder, which is none of the API server's business.
         config.as_object_mut().unwrap().remove("conflist");

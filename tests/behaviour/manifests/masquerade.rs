@@ -12,37 +12,33 @@ use super::{documents, folder, kustomization, objects, pods, texts};
 const USERS: &str = "azure-ip-masq-agent-config";
 const CLUSTERS: &str = "azure-ip-masq-agent-config-reconciled";
 
-/// The agent's objects, and those that a cluster of both families has in their place.
+/// The agent's objects.
 fn agent() -> Vec<Value> {
     objects(&folder("masq-agent"))
 }
 
+/// The same in a cluster of both families.
 fn dual_stack_agent() -> Vec<Value> {
     let component = folder("dual-stack");
     let mut objects = agent();
     for entry in kustomization(&component)["patches"].as_array().unwrap() {
-        let patches = documents(&component.join(entry["path"].as_str().unwrap()));
-        for patch in patches {
+        for patch in documents(&component.join(entry["path"].as_str().unwrap())) {
             if let Some(operations) = patch.as_array() {
-                let target = &entry["target"];
-                let of_target = |object: &&mut Value| {
-                    object["kind"] == target["kind"] && object["metadata"]["name"] == target["name"]
-                };
-                let object = objects.iter_mut().find(of_target).unwrap();
-                operations.iter().for_each(|operation| append(object, operation));
-            } else {
-                let of_patch = |object: &&mut Value| {
-                    object["kind"] == patch["kind"] && object["metadata"]["name"] == patch["metadata"]["name"]
-                };
-                let object = objects.iter_mut().find(of_patch).unwrap();
-                for (key, value) in patch["data"].as_object().unwrap() {
-                    assert!(!object["data"][key].is_null(), "{key} is nothing that the agent reads");
-                    object["data"][key] = value.clone();
+                let object = find(&mut objects, &entry["target"]["kind"], &entry["target"]["name"]);
+                for operation in operations {
+                    append(object, operation);
                 }
+            } else {
+                let object = find(&mut objects, &patch["kind"], &patch["metadata"]["name"]);
+                merge(object, &patch["data"]);
             }
         }
     }
     objects
+}
+
+fn find<'o>(objects: &'o mut [Value], kind: &Value, name: &Value) -> &'o mut Value {
+    objects.iter_mut().find(|object| object["kind"] == *kind && object["metadata"]["name"] == *name).unwrap()
 }
 
 /// The one operation of JSON patches that is used.
@@ -50,6 +46,14 @@ fn append(object: &mut Value, operation: &Value) {
     assert_eq!(operation["op"], "add");
     let list = operation["path"].as_str().unwrap().strip_suffix("/-").unwrap();
     object.pointer_mut(list).unwrap().as_array_mut().unwrap().push(operation["value"].clone());
+}
+
+/// Of strategic merges, that of a `ConfigMap`.
+fn merge(map: &mut Value, data: &Value) {
+    for (key, value) in data.as_object().unwrap() {
+        assert!(!map["data"][key].is_null(), "{key} is nothing that the agent reads");
+        map["data"][key] = value.clone();
+    }
 }
 
 /// The text of a list.
@@ -68,13 +72,11 @@ fn exempt(objects: &[Value]) -> Vec<IpNet> {
 
 /// What the agent says of its lists, started as its DaemonSet starts it.
 fn checked(objects: &[Value]) -> Reply {
-    let files: Vec<_> = [USERS, CLUSTERS]
-        .map(|name| {
-            let file = tempfile::Builder::new().permissions(readable()).tempfile().unwrap();
-            fs::write(file.path(), list(objects, name)).unwrap();
-            file
-        })
-        .into();
+    let files = [USERS, CLUSTERS].map(|name| {
+        let file = tempfile::Builder::new().permissions(readable()).tempfile().unwrap();
+        fs::write(file.path(), list(objects, name)).unwrap();
+        file
+    });
     let program = Program::masq_agent().unwrap();
     let flags = texts(&pods(objects)[0].1["containers"][0]["args"]);
     let run = flags.into_iter().fold(Run::of(&program).arg("check-config"), Run::arg);
