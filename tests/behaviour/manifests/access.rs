@@ -60,12 +60,16 @@ fn cluster() -> ApiServer {
     server
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+/// Waits for it; whether it came.
+fn in_time(is_so: impl Fn() -> bool) -> bool {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        if begin.elapsed() > PATIENCE {
+            return false;
+        }
         sleep(Duration::from_millis(20));
     }
+    true
 }
 
 #[test]
@@ -80,14 +84,14 @@ fn the_daemon_does_at_the_api_server_exactly_what_its_overlay_lets_it() {
         config.as_object_mut().unwrap().remove("conflist");
         let server = cluster();
         let daemon = Ipamd::in_cluster(config, &server.kubeconfig()).unwrap();
-        let wanted = format!("{overlay}: each of {granted:?} is used");
-        wait_until(&wanted, || granted.is_subset(&used(&server)));
+        let is_all_used = in_time(|| granted.is_subset(&used(&server)));
+        assert!(is_all_used, "{overlay}: of {granted:?} only {:?} are used", used(&server));
         // And after a watch that cannot go on.
         let lists = || server.requests().iter().filter(|request| request.verb == "list").count();
         let before = lists();
         server.expire();
         server.end_watches();
-        wait_until(&format!("{overlay}: a list after 410"), || lists() > before || granted != used(&server));
+        assert!(in_time(|| lists() > before), "{overlay}: no list after 410");
         assert_eq!(used(&server), granted, "{overlay}: used, and granted");
         drop(daemon);
     }
