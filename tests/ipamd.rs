@@ -8,6 +8,8 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::failure::Failure;
 use crate::program::Program;
 use crate::run::Run;
@@ -15,7 +17,7 @@ use crate::run::Run;
 /// Far more than the daemon needs to be ready.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A daemon with a static source, which listens on a loopback port. It dies with this value.
+/// A daemon that listens on a loopback port. It dies with this value.
 #[derive(Debug)]
 pub struct Ipamd {
     child: Child,
@@ -27,10 +29,18 @@ pub struct Ipamd {
 impl Ipamd {
     /// Starts it with the addresses of `ranges`, in the subnet 10.224.0.0/16, and waits until it listens.
     pub fn start(ranges: &[&str]) -> Result<Self, Failure> {
+        let source = json!({"kind": "static", "subnet": "10.224.0.0/16", "gateway": "10.224.0.1", "ranges": ranges,
+            "nodeIP": "10.224.0.4"});
+        Self::in_cluster(json!({"source": source}), "")
+    }
+
+    /// Starts it as node `n1` of the cluster that `kubeconfig` leads to, and waits until it listens: where, and where it has its
+    /// state, is not taken from `config`.
+    pub fn in_cluster(config: Value, kubeconfig: &str) -> Result<Self, Failure> {
         let program = Program::ipamd()?;
         let failed = |source| Failure::Run { program: program.path().to_owned(), source };
         let dir = tempfile::tempdir().map_err(failed)?;
-        let (http, config) = configure(dir.path(), ranges).map_err(failed)?;
+        let (http, config) = configure(dir.path(), config, kubeconfig).map_err(failed)?;
         let run = Run::of(&program).arg("serve").arg("--config").arg(&config);
         let mut child = run.spawn_as_owner_of(dir.path())?;
         let begin = Instant::now();
@@ -54,17 +64,17 @@ impl Ipamd {
 }
 
 /// Writes the configuration; gives host and port of the listener, and the file.
-fn configure(dir: &Path, ranges: &[&str]) -> io::Result<(String, PathBuf)> {
+fn configure(dir: &Path, mut config: Value, kubeconfig: &str) -> io::Result<(String, PathBuf)> {
     // Another process may take the port before the daemon does: then the test says so.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let http = format!("127.0.0.1:{port}");
-    let config = serde_json::json!({
-        "state": dir.join("state"),
-        "listen": {"socket": dir.join("ipamd.sock"), "http": http, "allowUids": [crate::run::uid()]},
-        "metrics": "off",
-        "source": {"kind": "static", "subnet": "10.224.0.0/16", "gateway": "10.224.0.1", "ranges": ranges,
-            "nodeIP": "10.224.0.4"},
-    });
+    let access = dir.join("kubeconfig");
+    fs::write(&access, kubeconfig)?;
+    config["state"] = json!(dir.join("state"));
+    config["listen"] =
+        json!({"socket": dir.join("ipamd.sock"), "http": http, "allowUids": [crate::run::uid()]});
+    config["metrics"] = "off".into();
+    config["kubernetes"] = json!({"kubeconfig": access, "node": "n1"});
     let file = dir.join("ipamd.yaml");
     fs::write(&file, config.to_string())?;
     Ok((http, file))

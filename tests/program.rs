@@ -27,6 +27,11 @@ impl Program {
         Self::open("PODNET_IPAMD_BIN", "target/release/podnet-ipamd", "", "build")
     }
 
+    /// The podnet-masq-agent binary (`PODNET_MASQ_AGENT_BIN`).
+    pub fn masq_agent() -> Result<Self, Failure> {
+        Self::open("PODNET_MASQ_AGENT_BIN", "target/release/podnet-masq-agent", "", "build")
+    }
+
     /// The reference plugin `bridge` 1.9.1, in the folder `REFERENCE_BIN`.
     pub fn reference_bridge() -> Result<Self, Failure> {
         Self::open("REFERENCE_BIN", "target/tools/plugins-1.9.1", "bridge", "tools")

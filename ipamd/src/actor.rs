@@ -73,6 +73,8 @@ pub struct Actor {
     node_rules: Option<Upkeep>,
     /// How the routes to the pods' subnets are; none: none are asked for.
     subnet_routes: Option<Upkeep>,
+    /// How the conflist is; none: none is written, or it is not its time yet.
+    conflist: Option<Upkeep>,
     asked: Asked,
     /// What the last look at the node found, and when that was.
     findings: Option<(Findings, Duration)>,
@@ -114,6 +116,7 @@ impl Actor {
             history: History::default(),
             node_rules: None,
             subnet_routes: None,
+            conflist: None,
             asked: Asked::default(),
             findings: None,
             trouble: None,
@@ -250,6 +253,7 @@ impl Actor {
         match kept {
             Kept::Rules => self.node_rules = status,
             Kept::Routes => self.subnet_routes = status,
+            Kept::Conflist => self.conflist = status,
         }
     }
 }

@@ -16,6 +16,7 @@ pub use memory::Memory;
 
 /// All that a source says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Inventory {
     /// The node itself.
     pub host: Host,
@@ -27,8 +28,12 @@ pub struct Inventory {
     pub is_overlay: bool,
     /// The names of the addresses that the node was giving back when the network heard of it last.
     pub returned: Vec<String>,
-    /// Who says so, and where in that document the networks are; for messages.
+    /// Who says so, as in `NodeNetworkConfig kube-system/n1`; for messages.
     pub origin: String,
+    /// Where in that document the networks are, as in `spec.podCIDRs`; empty: it has nothing else.
+    pub place: String,
+    /// What else is in that document, unknown here and passed over, as in `status.networkContainers[*].zone`.
+    pub unknown: Vec<String>,
 }
 
 /// The node as the network sees it. On the wire: `HostPrimaryIPInfo`.
@@ -102,6 +107,11 @@ pub struct Scaler {
     pub requested: u32,
 }
 
+impl Scaler {
+    /// Where [`Self::max`] is said, for messages.
+    pub const MAX: &str = "status.scaler.maxIPCount";
+}
+
 /// What is wrong with an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InventoryError {
@@ -154,6 +164,12 @@ pub enum InventoryError {
 pub type Fault = (Option<(usize, usize)>, InventoryError);
 
 impl Inventory {
+    /// Who says what networks there are, and where.
+    pub fn whereabouts(&self) -> String {
+        let Self { origin, place, .. } = self;
+        if place.is_empty() { origin.clone() } else { format!("{origin}: {place}") }
+    }
+
     /// Everything that is wrong.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

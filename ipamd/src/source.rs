@@ -191,9 +191,14 @@ fn content(origin: &str) -> impl FnOnce(String) -> SourceError {
 }
 
 /// An inventory in which nothing is wrong.
-fn checked(origin: &str, mut inventory: Inventory) -> Report {
+///
+/// # Arguments
+/// `place`: where in the document its networks are; empty: it has nothing else.
+fn checked(origin: &str, place: &str, mut inventory: Inventory) -> Report {
     origin.clone_into(&mut inventory.origin);
-    inventory.checked().map_err(|source| SourceError::Inventory { origin: origin.to_owned(), source })
+    place.clone_into(&mut inventory.place);
+    let origin = inventory.whereabouts();
+    inventory.checked().map_err(|source| SourceError::Inventory { origin, source })
 }
 
 /// A name for networks of which the source says none.

@@ -9,6 +9,8 @@ pub enum Kept {
     Rules,
     /// The routes to the pods' subnets.
     Routes,
+    /// The network configuration list.
+    Conflist,
 }
 
 impl fmt::Display for Kept {
@@ -16,6 +18,7 @@ impl fmt::Display for Kept {
         formatter.write_str(match self {
             Self::Rules => "node rules",
             Self::Routes => "subnet routes",
+            Self::Conflist => "conflist",
         })
     }
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use podnet_tests::{Program, Run, workspace};
 use serde_json::Value;
 
+mod access;
+mod masquerade;
+
 const OVERLAYS: [&str; 4] = ["kubenet", "vnet", "overlay", "host-gw"];
 
 fn folder(name: &str) -> PathBuf {
@@ -63,7 +66,7 @@ fn pods(objects: &[Value]) -> Vec<(String, &Value)> {
 
 #[test]
 fn every_file_is_of_use_to_a_kustomization() {
-    for name in ["base", "masq-agent", "grant", "crds"]
+    for name in ["base", "masq-agent", "grant", "crds", "watch-nodes", "dual-stack"]
         .into_iter()
         .map(folder)
         .chain(OVERLAYS.map(|name| folder("overlays").join(name)))
@@ -206,25 +209,5 @@ fn the_daemon_accepts_what_every_overlay_tells_it_and_can_write_where_that_says(
         let conflist = config["conflist"]["path"].as_str().unwrap();
         let around = Path::new(conflist).parent().and_then(Path::parent).unwrap();
         assert!(is_writable(around.to_str().unwrap()), "{overlay}: {}", around.display());
-    }
-}
-
-#[test]
-fn the_ip_masq_lists_have_their_names_labels_and_places() {
-    let objects = objects(&folder("masq-agent"));
-    for (name, key, mode) in [
-        ("azure-ip-masq-agent-config", "ip-masq-agent", "EnsureExists"),
-        ("azure-ip-masq-agent-config-reconciled", "ip-masq-agent-reconciled", "Reconcile"),
-    ] {
-        let map = objects.iter().find(|object| object["metadata"]["name"] == name).unwrap();
-        assert_eq!(map["metadata"]["labels"]["addonmanager.kubernetes.io/mode"], mode, "{name}");
-        let list: Value = serde_saphyr::from_str(map["data"][key].as_str().unwrap()).unwrap();
-        assert!(list["nonMasqueradeCIDRs"].is_array(), "{name}");
-        let sources = &pods(&objects)[0].1["volumes"][0]["projected"]["sources"];
-        let is_mounted = |source: &Value| {
-            let map = &source["configMap"];
-            map["name"] == name && map["items"][0]["key"] == key && map["optional"] == true
-        };
-        assert!(sources.as_array().unwrap().iter().any(is_mounted), "{name} is not mounted");
     }
 }

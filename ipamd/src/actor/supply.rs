@@ -48,6 +48,14 @@ impl SourceState {
     }
 }
 
+/// The first names, and how many more there are.
+fn first_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    let shown = shown.join(", ");
+    if more.is_empty() { shown } else { format!("{shown} and {} more", more.len()) }
+}
+
 impl Actor {
     /// Takes what a source reports. An error leaves everything as it was.
     pub(super) fn report(&mut self, report: Report) {
@@ -131,15 +139,17 @@ impl Actor {
         Ok(())
     }
 
-    /// What the source says that cannot be done to pods that run, and so is not: worth a look each.
+    /// What the source says that cannot be done to pods that run, and so is not, and what it says that is not known here: worth a
+    /// look each.
     pub(super) fn complaints(&self) -> Vec<String> {
         let Some(inventory) = &self.source.inventory else { return Vec::new() };
-        let origin = &inventory.origin;
+        let Inventory { origin, unknown, .. } = inventory;
+        let whereabouts = inventory.whereabouts();
         let orphan = |address| {
             let identity = self.pool.get(address)?.attachment()?.identity();
             let (namespace, pod) = (identity.namespace, identity.pod);
             Some(format!(
-                "{origin}: {address} is gone, and {namespace}/{pod} has it: kept until that is released"
+                "{whereabouts}: {address} is gone, and {namespace}/{pod} has it: kept until that is released"
             ))
         };
         let mut complaints: Vec<String> = self.pool.orphaned().filter_map(orphan).collect();
@@ -148,10 +158,12 @@ impl Actor {
         let max =
             inventory.scaler.map(|scaler| scaler.max).filter(|max| *max > 0 && (*max as usize) < in_use);
         complaints.extend(max.map(|max| {
-            format!(
-                "{origin}: the most that the node may have is {max}, and {in_use} are in use: all are kept"
-            )
+            let place = Scaler::MAX;
+            format!("{origin}: {place}: {max} is less than the {in_use} addresses in use: all are kept")
         }));
+        if !unknown.is_empty() {
+            complaints.push(format!("{origin}: unknown fields are passed over: {}", first_of(unknown)));
+        }
         complaints
     }
 

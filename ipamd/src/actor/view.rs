@@ -32,6 +32,9 @@ pub struct Status {
     /// How the routes to the pods' subnets are; none: none are asked for.
     #[serde(default)]
     pub subnet_routes: Option<Upkeep>,
+    /// How the conflist is; none: none is written, or it is not its time yet.
+    #[serde(default)]
+    pub conflist: Option<Upkeep>,
     /// The routes to other nodes' pods; none: they are not the daemon's business.
     #[serde(default)]
     pub routes: Option<RoutesStatus>,
@@ -114,7 +117,11 @@ pub struct EventStatus {
 impl Status {
     /// How everything is that is kept on the node and asked for.
     pub fn upkeep(&self) -> impl Iterator<Item = (Kept, &Upkeep)> {
-        let all = [(Kept::Rules, &self.node_rules), (Kept::Routes, &self.subnet_routes)];
+        let all = [
+            (Kept::Rules, &self.node_rules),
+            (Kept::Routes, &self.subnet_routes),
+            (Kept::Conflist, &self.conflist),
+        ];
         all.into_iter().filter_map(|(kept, status)| Some((kept, status.as_ref()?)))
     }
 }
@@ -146,6 +153,7 @@ impl Actor {
             pool: self.families(),
             node_rules: self.node_rules.clone(),
             subnet_routes: self.subnet_routes.clone(),
+            conflist: self.conflist.clone(),
             routes: self.ends.routes.borrow().clone(),
             cool_downs_skipped: self.pool.cool_downs_skipped(),
             pods,

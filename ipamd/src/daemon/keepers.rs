@@ -37,7 +37,9 @@ impl Keepers {
             counted,
             stop.clone(),
         ));
-        tokio::spawn(Reconciler::new(actor, metrics).run(config.clone(), stop.clone()));
-        tokio::spawn(listing::keep_conflist(config, readiness.clone(), cleared, networks.clone(), stop));
+        tokio::spawn(Reconciler::new(actor.clone(), metrics).run(config.clone(), stop.clone()));
+        let seen =
+            listing::Seen { config, readiness: readiness.clone(), cleared, networks: networks.clone() };
+        tokio::spawn(listing::keep_conflist(seen, actor, stop));
     }
 }

@@ -75,10 +75,18 @@ mod tests {
             scaler: Some(Scaler { batch: 1, request_percent: 2, release_percent: 3, max: 4, requested: 5 }),
             returned: vec!["b".to_owned()],
             origin: "somebody".to_owned(),
+            place: "somewhere".to_owned(),
+            unknown: vec!["a.b".to_owned()],
             is_overlay: true,
         };
         memory.keep(&inventory);
         assert_eq!(memory.recall(), inventory);
+        // An earlier version knew fewer members.
+        let earlier = r#"{"host": {"address": null, "subnet": null, "gateway": null}, "networks": [], "scaler": null,
+            "is_overlay": true, "returned": [], "origin": "somebody"}"#;
+        std::fs::write(folder.path().join(FILE), earlier).unwrap();
+        let recalled = memory.recall();
+        assert_eq!((recalled.origin.as_str(), recalled.is_overlay), ("somebody", true));
         std::fs::write(folder.path().join(FILE), "{\"networks\": 7").unwrap();
         assert_eq!(memory.recall(), Inventory::default());
     }

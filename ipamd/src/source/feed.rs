@@ -47,14 +47,25 @@ pub(super) trait Feed: Send + 'static {
 /// # Arguments
 /// `path`: where the part is, as in `spec`; empty: it is the whole.
 pub(super) fn decode<T: DeserializeOwned>(part: &Value, path: &str) -> Result<T, String> {
-    serde_path_to_error::deserialize(part).map_err(|error| {
-        let inner = error.path().to_string();
+    decode_all(part, path, |_| {})
+}
+
+/// The same; `unknown` is told the path of each member that is passed over.
+pub(super) fn decode_all<T: DeserializeOwned>(
+    part: &Value,
+    path: &str,
+    mut unknown: impl FnMut(&serde_ignored::Path<'_>),
+) -> Result<T, String> {
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(part, &mut track);
+    let mut note = |path: serde_ignored::Path<'_>| unknown(&path);
+    T::deserialize(serde_ignored::Deserializer::new(tracked, &mut note)).map_err(|says| {
+        let inner = track.path().to_string();
         let place = match (path, inner.as_str()) {
             (_, ".") => path.to_owned(),
             ("", inner) => inner.to_owned(),
             (path, inner) => format!("{path}.{inner}"),
         };
-        let says = error.into_inner();
         if place.is_empty() { says.to_string() } else { format!("{place}: {says}") }
     })
 }

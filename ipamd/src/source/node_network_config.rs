@@ -73,9 +73,9 @@ impl<F: Feed> NodeNetworkConfig<F> {
         if let Some((Some((network, block)), _)) = inventory.faults().first()
             && let Some(place) = places.get(*network).and_then(|places| places.get(*block))
         {
-            return checked(&format!("{origin}: {place}"), inventory);
+            return checked(&origin, place, inventory);
         }
-        let inventory = checked(&format!("{origin}: status.networkContainers"), inventory)?;
+        let inventory = checked(&origin, "status.networkContainers", inventory)?;
         self.asked = Some(document.asked());
         Ok(inventory)
     }

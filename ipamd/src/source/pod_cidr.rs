@@ -34,7 +34,7 @@ impl<F: Feed> Source for PodCidr<F> {
         if self.node.is_some() {
             inventory.host = Host { address: self.node, ..Host::default() };
         }
-        checked(&format!("{origin}: spec.podCIDRs"), inventory)
+        checked(&origin, "spec.podCIDRs", inventory)
     }
 }
 

@@ -39,7 +39,7 @@ impl Polled {
             self.pace.changed();
         }
         let inventory = (self.parse)(&body).map_err(content(&self.url))?;
-        let inventory = checked(&self.url, inventory)?;
+        let inventory = checked(&self.url, "", inventory)?;
         self.last = Some(body);
         Ok(inventory)
     }

@@ -24,6 +24,7 @@ pub(super) const TESTS: &[Test] = &[
     ("kubernetes::a_node_network_config_grows_as_pods_come", assigned::grows),
     ("kubernetes::a_node_network_config_of_another_node_is_refused", assigned::refused),
     ("kubernetes::a_node_network_config_that_errs_harms_no_pod", assigned::errs),
+    ("kubernetes::a_node_network_config_with_unknown_fields_serves", assigned::later),
     ("kubernetes::what_was_on_its_way_back_is_remembered_by_the_network", assigned::remembered),
     ("kubernetes::the_kubenet_list_follows_the_nodes_ranges", conflist::follows),
 ];

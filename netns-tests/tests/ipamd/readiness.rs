@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use podnet_netns_tests::cnitool::Cnitool;
 use podnet_netns_tests::failure::{Context as _, Outcome};
-use podnet_netns_tests::ipamd::Ipamd;
+use podnet_netns_tests::ipamd::{Ipamd, over_tcp};
 use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::process::command;
 use podnet_netns_tests::tools::{self, CnitoolVersion};
 use podnet_netns_tests::{ensure, ensure_eq, process, wait};
 
@@ -22,6 +23,8 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 const CONFLIST: &str = "/run/net.d/10-podnet.conflist";
+
+const METRICS: &str = "127.0.0.1:10092";
 
 fn with_conflist(source: &str) -> String {
     format!("conflist: {{path: {CONFLIST}, template: vnet-transparent}}\n{source}")
@@ -83,22 +86,42 @@ fn unwritable() -> Outcome {
     fs::create_dir(watched)?;
     let mount = |options: &str| process::tool(&["mount", "-t", "tmpfs", "-o", options, "none", "/run/net.d"]);
     mount("ro")?;
-    let daemon = Ipamd::start(&folder()?, &with_conflist(STATIC))?;
+    let config = with_conflist(&format!("metrics: '{METRICS}'\n{STATIC}"));
+    let daemon = Ipamd::start(&folder()?, &config)?;
     daemon.ready()?;
     let logged = |words: &'static str| {
         let what = format!("the log says {words:?}");
         wait::until(Duration::from_secs(30), &what, || Ok(daemon.log()?.contains(words).then_some(())))
     };
-    logged(
-        "the node will not become ready: cannot write /run/net.d/10-podnet.conflist: Read-only file system",
-    )?;
+    let shown = |words: &'static str| told(&daemon, words);
+    let read_only =
+        "the node will not become ready: cannot write /run/net.d/10-podnet.conflist: Read-only file system";
+    logged(read_only)?;
+    shown(read_only)?;
     ensure!(daemon.request("a")?.address().is_ok(), "addresses all the same");
     mount("remount,rw")?;
     wait::until(Duration::from_secs(30), "the conflist", || Ok(Path::new(CONFLIST).exists().then_some(())))?;
     fs::write(watched.join("05-other.conflist"), "{}")?;
-    logged(
-        "the container runtime uses /run/net.d/05-other.conflist instead of /run/net.d/10-podnet.conflist",
-    )?;
+    let overshadowed =
+        "the container runtime uses /run/net.d/05-other.conflist instead of /run/net.d/10-podnet.conflist";
+    logged(overshadowed)?;
+    shown(overshadowed)?;
+    fs::remove_file(watched.join("05-other.conflist"))?;
+    shown("in force")
+}
+
+/// Waits until `podnet-ipamd status` and the status page say so of the conflist.
+fn told(daemon: &Ipamd, words: &'static str) -> Outcome {
+    let socket = daemon.socket().display().to_string();
+    let shown =
+        || process::run(&mut command(tools::ipamd()?, ["status", "--socket", &socket]), b"")?.success();
+    wait::until(Duration::from_secs(30), format!("the status says {words:?}"), || {
+        let line = format!("conflist: {words}");
+        Ok(shown()?.lines().any(|shown| shown.starts_with(&line)).then_some(()))
+    })?;
+    let page = over_tcp(METRICS, METRICS, "GET", "/", "")?.body;
+    let part = page.split("<h2>conflist</h2>").nth(1).and_then(|rest| rest.split("</p>").next());
+    ensure!(part.is_some_and(|part| part.contains(words)), "{words:?} is not on the page: {page}");
     Ok(())
 }
 

@@ -18,6 +18,7 @@
 mod address;
 mod log;
 mod reply;
+mod rights;
 mod serve;
 mod server;
 mod store;
@@ -25,5 +26,6 @@ mod trouble;
 
 pub use address::Address;
 pub use log::Request;
+pub use rights::Right;
 pub use server::ApiServer;
 pub use trouble::{Trouble, Where};

@@ -36,6 +36,7 @@ fn status() -> Status {
         pool: vec![family],
         node_rules: Some(Upkeep::of(Some(HOSTILE.to_owned()))),
         subnet_routes: Some(Upkeep::of(None)),
+        conflist: Some(Upkeep::of(Some(HOSTILE.to_owned()))),
         routes: Some(RoutesStatus {
             kind: HOSTILE.to_owned(),
             awaits: Some(HOSTILE.to_owned()),
@@ -57,7 +58,7 @@ fn nothing_from_outside_becomes_markup() {
     assert!(!page.contains("'x'"), "{page}");
     assert_eq!(
         page.matches("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;").count(),
-        13,
+        14,
         "{page}"
     );
 }

@@ -1,6 +1,6 @@
 //! What the object says, in our own terms; what is wrong with it is named by its path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::crd::{AssignmentMode, Container, ContainerType, NodeNetworkConfigSpec, NodeNetworkConfigStatus};
 use crate::inventory::{Block, Host, Inventory, Network, Scaler, single};
 use crate::source::Wish;
-use crate::source::feed::decode;
+use crate::source::feed::decode_all;
 
 /// The object but for its metadata.
 #[derive(Deserialize, Default)]
@@ -25,6 +25,9 @@ pub(super) struct Document {
     spec: NodeNetworkConfigSpec,
     #[serde(default)]
     status: NodeNetworkConfigStatus,
+    /// Members that are passed over.
+    #[serde(skip)]
+    unknown: Vec<String>,
 }
 
 /// No node has as many pods as an IPv6 block has addresses; CNS takes as many as these (`IPv6PrefixClamp`).
@@ -38,8 +41,13 @@ pub(super) type Places = Vec<Vec<String>>;
 
 impl Document {
     pub(super) fn read(value: &Value) -> Result<Self, String> {
-        let document: Option<Self> = decode(value, "")?;
-        let document = document.unwrap_or_default();
+        let mut unknown = BTreeSet::new();
+        let document: Option<Self> = decode_all(value, "", |path| {
+            unknown.insert(member(path));
+        })?;
+        let mut document = document.unwrap_or_default();
+        // Whose object it is, is the API server's and the feed's business.
+        document.unknown = unknown.into_iter().filter(|member| member != "metadata").collect();
         for (member, said, known) in
             [("apiVersion", &document.api_version, API_VERSION), ("kind", &document.kind, KIND)]
         {
@@ -64,7 +72,11 @@ impl Document {
                     .to_owned(),
             );
         }
-        let mut inventory = Inventory { returned: self.spec.ips_not_in_use.clone(), ..Inventory::default() };
+        let mut inventory = Inventory {
+            returned: self.spec.ips_not_in_use.clone(),
+            unknown: self.unknown.clone(),
+            ..Inventory::default()
+        };
         let mut places = Vec::new();
         let mut node: Option<(usize, IpAddr)> = None;
         for (at, container) in containers.iter().enumerate() {
@@ -97,6 +109,22 @@ impl Document {
             requested: number(self.spec.requested_ip_count),
         });
         Ok((inventory, places))
+    }
+}
+
+/// The path of a member, the same for all elements of a list.
+fn member(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Map { parent, key } => {
+            let parent = member(parent);
+            if parent.is_empty() { key.clone() } else { format!("{parent}.{key}") }
+        }
+        Path::Seq { parent, .. } => member(parent) + "[*]",
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            member(parent)
+        }
     }
 }
 

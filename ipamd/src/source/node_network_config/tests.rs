@@ -156,6 +156,29 @@ fn blocks_of_the_virtual_network_are_all_of_them() {
 }
 
 #[test]
+fn members_that_are_not_known_are_passed_over_and_named_once_for_a_whole_list() {
+    assert_eq!(parse(DYNAMIC).unwrap().unknown, [""; 0]);
+    let later = DYNAMIC
+        .replace("spec: {", "spec: {wanted: [1, {a: b}], ")
+        .replace("assignedIPCount: 2", "assignedIPCount: 2\n  later: {x: {y: z}}")
+        .replace("batchSize: 16", "batchSize: 16, pace: slow")
+        .replace("ip: 10", "zone: 1, ip: 10")
+        + "more: null\n";
+    let inventory = parse(&later).unwrap();
+    assert_eq!(
+        inventory.unknown,
+        [
+            "more",
+            "spec.wanted",
+            "status.later",
+            "status.networkContainers[*].ipAssignments[*].zone",
+            "status.scaler.pace"
+        ]
+    );
+    assert_eq!(Inventory { unknown: Vec::new(), ..inventory }, parse(DYNAMIC).unwrap());
+}
+
+#[test]
 fn what_has_no_addresses_is_refused() {
     for (text, expected) in [
         ("", "no networkContainers"),

@@ -152,12 +152,40 @@ pub(super) fn errs() -> Outcome {
     give(&server, &(0..4).map(address).collect::<Vec<_>>());
     well(&daemon)?;
     wait::until(PATIENCE, "too small a maximum is told", || {
-        let complaints = status(&daemon)?["source"]["complaints"].to_string();
-        Ok(complaints.contains("the most that the node may have is 1, and 2 are in use").then_some(()))
+        let complaint = "NodeNetworkConfig kube-system/n1: status.scaler.maxIPCount: 1 is less than the 2 addresses in use: \
+                         all are kept";
+        Ok((status(&daemon)?["source"]["complaints"][0] == complaint).then_some(()))
     })?;
     server.remove(OBJECT);
     trouble(&daemon, "the API server does not have it")?;
     ensure_eq!(daemon.request("a")?.address()?, held, "without the object, too");
+    Ok(())
+}
+
+pub(super) fn later() -> Outcome {
+    let (server, daemon, _) = stage(4)?;
+    let passed_over = |fields: &str| {
+        let complaint = format!("NodeNetworkConfig kube-system/n1: unknown fields are passed over: {fields}");
+        wait::until(PATIENCE, "the unknown fields are told", || {
+            Ok((status(&daemon)?["source"]["complaints"] == json!([complaint])).then_some(()))
+        })?;
+        ensure_eq!(daemon.log()?.matches(&*complaint).count(), 1, "the log has it once: {complaint}");
+        Ok::<_, Failure>(())
+    };
+    passed_over("status.later")?;
+    // Other versions that say nothing new of it.
+    for count in [5, 6] {
+        give(&server, &(0..count).map(address).collect::<Vec<_>>());
+        wait::until(PATIENCE, "the next version", || {
+            Ok((status(&daemon)?["pool"][0]["total"] == count).then_some(()))
+        })?;
+    }
+    passed_over("status.later")?;
+    let zoned = |at| json!({"name": format!("uuid-{at}"), "ip": format!("10.241.0.{}", at + 10), "zone": at});
+    give(&server, &(0..7).map(zoned).collect::<Vec<_>>());
+    passed_over("status.later, status.networkContainers[*].ipAssignments[*].zone")?;
+    ensure_eq!(status(&daemon)?["pool"][0]["total"], 7, "the addresses beside them");
+    ensure_eq!(daemon.request("a")?.address()?, "10.241.0.10", "allocation goes on");
     Ok(())
 }
 
