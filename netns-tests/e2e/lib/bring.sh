@@ -19,7 +19,7 @@ switch_up() {
         ip address add 172.31.255.1/24 dev br0
         ip address add fd00:31:255::1/64 dev br0 nodad
         ip address add $OUTSIDE/32 dev lo
-        ip address add 2001:db8::1/128 dev lo nodad
+        ip address add $OUTSIDE_6/128 dev lo nodad
         ip link set br0 up"
     mkdir -p "$RUN/switch/www/cgi-bin"
     cp "$E2E/who" "$RUN/switch/www/cgi-bin/who"
@@ -45,8 +45,6 @@ node_up() {
         on "$1" ctr -n k8s.io images import --digests=false "$image" >>"$RUN/$1/images.log"
     done
 }
-
-sixth_of() { echo "fd00:31:255::$(address_of "$1" | cut -d. -f4)"; }
 
 # The routes that the network has to each node's pods: the way back from outside and, with ROUTES=cloud, those that a
 # cloud's route controller makes between the nodes.

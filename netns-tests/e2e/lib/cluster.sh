@@ -2,7 +2,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/say.sh"
 
 NODES="node1 node2"
-OUTSIDE=203.0.113.1     # an address beyond the nodes' network, which the switch has
+OUTSIDE=203.0.113.1     # addresses beyond the nodes' network, which the switch has
+OUTSIDE_6=2001:db8::1
 IMAGE=localhost/busybox:e2e
 
 # on NODE COMMAND ...: in the namespaces of a node, or of the switch
@@ -13,6 +14,7 @@ on() {
 }
 
 address_of() { cat "$RUN/$1/address"; }
+sixth_of() { echo "fd00:31:255::$(address_of "$1" | cut -d. -f4)"; }
 
 k() { on node1 env KUBECONFIG="$RUN/pki/admin.kubeconfig" HOME=/run "$BIN/kubectl" --cache-dir=/run/kubectl "$@"; }
 

@@ -7,9 +7,23 @@ network_available() {
         "reason": "RouteCreated", "message": "e2e has made the routes"}]}}'
 }
 
+# The cluster's own kustomization: an overlay, and of both families where the cluster is.
+manifests() {
+    local conf
+    mkdir -p "$RUN/manifests"
+    conf=$(realpath --relative-to="$RUN/manifests" "$ROOT/conf/kubernetes")
+    cat <<T >"$RUN/manifests/kustomization.yaml"
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [$conf/overlays/$OVERLAY]
+T
+    [ "$STACK" = single ] || echo "components: [$conf/dual-stack]" >>"$RUN/manifests/kustomization.yaml"
+}
+
 network_up() {
     local node
-    k apply -k "$ROOT/conf/kubernetes/overlays/$OVERLAY"
+    manifests
+    k apply -k "$RUN/manifests"
     if [ "$ROUTES" = cloud ]; then
         for node in $NODES; do network_available "$node"; done
     fi

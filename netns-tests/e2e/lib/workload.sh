@@ -64,8 +64,8 @@ remove_case_pods() {
     wait_for 120 "the end of the case's pods" gone role=case
 }
 
-# page: what the page `who` says, from an HTTP answer; IPv4 is IPv4 to a server of both families, too
-page() { tr -d '\r' | sed '1,/^$/d; s/\[::ffff:\([0-9.]*\)\]/\1/; s/::ffff://' | grep .; }
+# page: what the page `who` says, from an HTTP answer, addresses without brackets; IPv4 is IPv4 to a server of both families, too
+page() { tr -d '\r' | sed '1,/^$/d; s/\[\(.*\)\]/\1/; s/::ffff://' | grep .; }
 
 # fetch POD ADDRESS PORT: "who answers, whom it sees", asked from a pod
 fetch() { printf 'GET /cgi-bin/who HTTP/1.0\r\n\r\n' | k exec -i "$1" -- nc -w 5 "$2" "$3" | page; }
