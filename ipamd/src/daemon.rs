@@ -69,7 +69,8 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     if !pool.can_assign() {
         remove_conflist(&config);
     }
-    let pool_id = intents::announce(&config);
+    let places = intents::places(&config);
+    let pool_id = intents::announce(&places);
 
     let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
     let (metrics, registry) = Metrics::new(cluster.traffic());
@@ -80,13 +81,13 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let acting = tokio::spawn(actor.run(inbox));
 
     let applier = Applier { actor: handle.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
-    for directory in intents::directories(&config) {
-        applier.apply(&directory).await;
+    for place in &places {
+        applier.apply(place).await;
     }
     let listeners = Listeners::open(&config).await?;
     let (stopper, stop) = stop::channel();
-    for directory in intents::directories(&config) {
-        tokio::spawn(applier.clone().follow(directory, stop.clone()));
+    for place in places {
+        tokio::spawn(applier.clone().follow(place, stop.clone()));
     }
     drop(applier);
 
