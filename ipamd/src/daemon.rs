@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::ranges::{self, RangeError};
 use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
+use crate::source;
 
 mod keepers;
 mod life;
@@ -64,6 +65,7 @@ pub enum DaemonError {
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
     fits_node(&config)?;
+    file_fits_node(&config).await?;
     let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
     let Some((pool, store)) = recovery::wait_for_state(&config, &mut signals).await? else { return Ok(()) };
     if !pool.can_assign() {
@@ -108,6 +110,15 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     stopper.stop().await;
     acting.await.ok();
     Ok(())
+}
+
+/// Whether the file in which the source is, if it can be read by now, says what is possible on this node. Later the source
+/// itself sees to that: what it said before stays.
+async fn file_fits_node(config: &Config) -> Result<(), RangeError> {
+    match source::in_file(&config.source).await {
+        Some(Ok(inventory)) => config.ranges.check_pods(&inventory, &ranges::of_node()),
+        Some(Err(_)) | None => Ok(()),
+    }
 }
 
 /// Whether what the configuration says of addresses is possible on this node. What other sources say is seen when they
