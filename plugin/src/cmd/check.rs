@@ -23,11 +23,12 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
         settings.mode.pod_mut().host_ports = reserved.host_ports.clone();
         settings.mode.pod_mut().bandwidth = reserved.bandwidth.clone();
     }
-    let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
+    let (leases, given) = given(&owner, recorded, answered.as_ref())?;
 
     let (mode, filtered) = settings.adapted(&addresses(&leases))?;
     let ipam = &settings.ipam;
-    let routes = mode.routes(&leases, ipam.routes().unwrap_or(given_routes));
+    let (given, are_all) = ipam.routes().map_or(given, |routes| (routes, false));
+    let routes = mode.routes(&leases, given, are_all);
     let mut network = mode.plan(PodFacts {
         owner: owner.clone(),
         ifname: ifname.clone(),
@@ -54,15 +55,16 @@ fn recorded(owner: &Owner) -> Result<Option<Reserved>, Error> {
     }
 }
 
-/// The pod's addresses, and the routes where only IPAM knows them: by the record, else by what ADD answered.
+/// The pod's addresses, and the routes where only IPAM knows them, with whether none is missing: by the record, else by what
+/// ADD answered.
 fn given(
     owner: &Owner,
     recorded: Option<Reserved>,
     answered: Option<&Answered<'_>>,
-) -> Result<(Vec<Lease>, Vec<Route>), Error> {
+) -> Result<(Vec<Lease>, (Vec<Route>, bool)), Error> {
     let (leases, routes) = match (recorded, answered) {
-        (Some(reserved), _) => (reserved.leases, reserved.routes),
-        (None, Some(answered)) => (answered.leases(), answered.result.routes.clone()),
+        (Some(reserved), _) => (reserved.leases, (reserved.routes, reserved.routes_are_all)),
+        (None, Some(answered)) => (answered.leases(), (answered.result.routes.clone(), true)),
         (None, None) => Default::default(),
     };
     if leases.is_empty() {

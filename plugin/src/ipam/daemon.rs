@@ -13,7 +13,7 @@ mod offer;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podnet_cni::{Args, Route};
 use podnet_datapath::Owner;
@@ -44,7 +44,9 @@ const NO_NAMESPACE: &str = "default";
 #[derive(Debug)]
 pub(crate) struct Daemon {
     server: Server,
+    /// For an answer; of ADD, for all that it asks.
     limit: Duration,
+    release_limit: Duration,
     intents: PathBuf,
     form: Form,
     style: Style,
@@ -103,13 +105,14 @@ impl Daemon {
     ) -> Result<Self, Error> {
         let server = config.server(kind, conf)?;
         let intents = config.intents(&server)?;
-        let limit = conf.ipam_timeout()?.unwrap_or(kind.limit());
+        let given_limit = conf.ipam_timeout()?;
         let (name, namespace) = (args.pod_name.clone(), args.pod_namespace.clone());
         let pod = name.zip(namespace).map(|(pod_name, pod_namespace)| PodRef { pod_name, pod_namespace });
         let form = if matches!(server, Server::Socket(_)) { Form::Podnet } else { Form::Cns };
         Ok(Self {
             server,
-            limit,
+            limit: given_limit.unwrap_or(config::LIMIT),
+            release_limit: given_limit.unwrap_or(kind.release_limit()),
             intents,
             form,
             style,
@@ -154,25 +157,30 @@ impl Daemon {
         let offer = self.request(owner)?;
         let result = offer.result(&self.routes, self.gateways);
         let grant = result.and_then(|result| Grant::new(result, self.gateways));
-        grant.map_err(|source| {
+        let grant = grant.map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Unusable { server: self.server.clone(), source }
-        })
+        })?;
+        Ok(Grant { routes_are_all: offer.routes_are_all, ..grant })
     }
 
     /// Addresses for the owner, as the daemon gives them.
     pub(crate) fn request(&self, owner: &Owner) -> Result<Offer, DaemonError> {
+        let begin = Instant::now();
         let waited = self.withdraw(owner)?;
-        let reply = self.client(PATIENCE).request_ips(&self.question(owner)).inspect_err(|error| {
-            let gone = match self.form {
-                // A CNS looks at what waits only when it starts.
-                Form::Cns if error.may_have_acted() => self.release(owner),
-                // It has just not answered in time: what waits on disk costs none.
-                _ if waited || error.may_have_acted() => self.leave(owner),
-                _ => Ok(()),
-            };
-            self.give_up(owner, gone);
-        })?;
+        let reply =
+            self.client(self.limit, PATIENCE).request_ips(&self.question(owner)).inspect_err(|error| {
+                let gone = match self.form {
+                    // A CNS looks at what waits only when it starts: it is told, in the time that is left.
+                    Form::Cns if error.may_have_acted() => {
+                        self.release_within(self.limit.saturating_sub(begin.elapsed()), owner)
+                    }
+                    // It has just not answered in time: what waits on disk costs none.
+                    _ if waited || error.may_have_acted() => self.leave(owner),
+                    _ => Ok(()),
+                };
+                self.give_up(owner, gone);
+            })?;
         Offer::read(&reply).map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Offer { server: self.server.clone(), source }
@@ -181,7 +189,11 @@ impl Daemon {
 
     /// Gives back whatever the owner has; a daemon that is away finds the intent when it is back.
     pub(crate) fn release(&self, owner: &Owner) -> Result<(), DaemonError> {
-        match self.client(Duration::ZERO).release_ips(&self.question(owner)) {
+        self.release_within(self.release_limit, owner)
+    }
+
+    fn release_within(&self, limit: Duration, owner: &Owner) -> Result<(), DaemonError> {
+        match self.client(limit, Duration::ZERO).release_ips(&self.question(owner)) {
             Ok(()) => Ok(()),
             Err(error) if error.is_unheard() => {
                 warn!(error = chain(&error), "leaving a release intent");
@@ -193,7 +205,7 @@ impl Daemon {
 
     /// How the daemon's memory differs from what the attachment was given; nothing where it tells none.
     pub(crate) fn check(&self, owner: &Owner, addresses: &[IpAddr]) -> Result<Vec<String>, DaemonError> {
-        let reply = match self.client(PATIENCE).endpoint(owner.container()) {
+        let reply = match self.client(self.limit, PATIENCE).endpoint(owner.container()) {
             Ok(reply) => reply,
             Err(ClientError::Status { status: 404, .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
@@ -215,11 +227,11 @@ impl Daemon {
 
     /// Whether another pod could get its addresses.
     pub(crate) fn probe(&self) -> Result<(), DaemonError> {
-        Ok(self.client(PATIENCE).ready()?)
+        Ok(self.client(self.limit, PATIENCE).ready()?)
     }
 
-    fn client(&self, patience: Duration) -> Client {
-        Client { server: self.server.clone(), limit: self.limit, patience }
+    fn client(&self, limit: Duration, patience: Duration) -> Client {
+        Client { server: self.server.clone(), limit, patience }
     }
 
     fn question(&self, owner: &Owner) -> IpConfigsRequest {

@@ -107,7 +107,7 @@ impl HostLocal {
             gateway: Some(allocation.gateway),
         };
         let leases = allocations.iter().map(lease).collect();
-        Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone() })
+        Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone(), ..Grant::default() })
     }
 
     /// `dataDir`.
