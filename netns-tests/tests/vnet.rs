@@ -10,6 +10,7 @@ mod killed;
 mod lists;
 mod memory;
 mod node_rules;
+mod ranges;
 mod state;
 mod traffic;
 mod two_nodes;
@@ -36,6 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
         bad_input::TESTS,
         answers::TESTS,
         memory::TESTS,
+        ranges::TESTS,
         two_nodes::TESTS,
         way_out::TESTS,
     ];

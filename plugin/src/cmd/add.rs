@@ -25,6 +25,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
     settings.ipam.locate()?;
+    settings.ensure_apart_at_first()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
     let ifname = pod_link(attachment)?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;

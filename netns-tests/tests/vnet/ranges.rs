@@ -1,0 +1,40 @@
+//! Ranges of the plugin's own in which the node has an address. (Those of a daemon: `ipamd::ranges`.)
+
+use podnet_netns_tests::failure::Outcome;
+use podnet_netns_tests::netns::Place;
+use podnet_netns_tests::network::Pod;
+use podnet_netns_tests::subject::Family;
+use podnet_netns_tests::{ensure, reply};
+use serde_json::json;
+
+use super::bad_input::refused;
+use super::{Test, network};
+
+pub(super) const TESTS: &[Test] = &[("ranges_that_hold_the_nodes_address", that_hold_the_nodes_address)];
+
+fn that_hold_the_nodes_address(family: Family) -> Outcome {
+    let network = network()?.with("/ipam", json!({"type": "host-local", "ranges": family.ranges()}));
+    let own = family.pick("10.244.1.7/24", "fd00:10:244:1::7/64");
+    let gateways = family.pick("10.244.1.1/24", "fd00:10:244:1::1/64");
+    let change = |what: &str, address: &str, link: &str| {
+        Place::Node.ip(&["addr", what, address, "dev", link, "nodad"]).map(drop)
+    };
+    // The pods' own bridge, as mode kubenet leaves it.
+    for link in ["cbr0", "eth0"] {
+        Place::Node.ip(&["link", "add", link, "up", "type", "bridge"])?;
+    }
+    for gateway in gateways {
+        change("add", gateway, "cbr0")?;
+    }
+    for address in own {
+        change("add", address, "eth0")?;
+        let (own, _) = address.split_once('/').unwrap_or_default();
+        let words = format!("it contains {own}, the node's own address on link eth0");
+        refused(&network, "early", 7, &words)?;
+        let status = reply::error(&network.call("STATUS", None, &[])?)?;
+        ensure!(status.code == 50 && status.names(&words), "{status:?}");
+        change("del", address, "eth0")?;
+    }
+    reply::silence(network.call("STATUS", None, &[])?)?;
+    network.add(&Pod::create("a")?).map(drop)
+}
