@@ -178,14 +178,14 @@ mod tests {
 
     #[test]
     fn a_cns_has_its_place_where_clients_come_by_tcp() {
-        let places = |listen: &str| {
+        let of = |listen: &str| {
             let config = Config::parse(&format!("state: /s\nlisten: {listen}\n{SOURCE}\n")).unwrap();
-            super::places(&config)
+            places(&config)
         };
         let ours =
             [place(Path::new("/s/intents"), Form::Podnet), place(Path::new("/r/ipamd.sock.d"), Form::Podnet)];
-        assert_eq!(places("{socket: /r/ipamd.sock}"), ours);
-        let both = places("{socket: /r/ipamd.sock, http: '127.0.0.1:10090'}");
+        assert_eq!(of("{socket: /r/ipamd.sock}"), ours);
+        let both = of("{socket: /r/ipamd.sock, http: '127.0.0.1:10090'}");
         assert_eq!(both[..2], ours);
         assert_eq!(both[2..], [place(Path::new("/var/run/azure-vnet/deleteIDs"), Form::Cns)]);
     }

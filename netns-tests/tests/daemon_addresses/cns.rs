@@ -16,7 +16,10 @@ use serde_json::json;
 
 use super::{COUNT, FIRST, SOCKET, failed_add, nobody_has_any, soon_nobody_has_any, start_with};
 
-pub(super) const TESTS: &[(&str, fn() -> Outcome)] = &[
+/// A test's name and body.
+type Test = (&'static str, fn() -> Outcome);
+
+pub(super) const TESTS: &[Test] = &[
     ("a_cns_over_tcp", over_tcp),
     ("a_cns_that_is_away", away),
     ("a_del_without_its_cns_is_made_up_for", made_up_for),
