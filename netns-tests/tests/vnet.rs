@@ -2,6 +2,7 @@
 //!
 //! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
 
+mod all_routes;
 mod answers;
 mod bad_input;
 mod bridge;
@@ -36,6 +37,7 @@ pub(crate) fn cases() -> Vec<Case> {
         guarded::TESTS,
         bad_input::TESTS,
         answers::TESTS,
+        all_routes::TESTS,
         memory::TESTS,
         ranges::TESTS,
         two_nodes::TESTS,

@@ -12,7 +12,7 @@ use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::stand_in::{Answer, StandIn};
 use podnet_netns_tests::subject::{Family, SUBNET_V4, SUBNET_V6};
 use podnet_netns_tests::{ensure, ensure_eq};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Test, network};
 use crate::daemon_addresses::failed_add;
@@ -22,7 +22,6 @@ pub(super) const TESTS: &[Test] = &[
     ("answers_that_no_pod_can_have", answers),
     ("a_daemon_that_says_nothing", silence),
     ("a_cns_that_says_nothing", silence_of_a_cns),
-    ("a_daemon_that_says_all_routes", all_routes),
     ("a_socket_that_is_not_ours", foreign_sockets),
     ("a_second_add_asks_no_cns", a_second_add_asks_no_cns),
 ];
@@ -32,7 +31,7 @@ const REQUEST: &str = "/network/requestipconfigs";
 const RELEASE: &str = "/network/releaseipconfigs";
 
 /// What podnet takes addresses from, and a network with it that has come to rest.
-fn stage(family: Family) -> Result<(StandIn, Network), Failure> {
+pub(super) fn stage(family: Family) -> Result<(StandIn, Network), Failure> {
     let daemon = StandIn::on_socket(Path::new(SOCKET))?;
     let network = network()?.with("/ipam/socket", SOCKET);
     daemon.answers(granted(family, 5, ""));
@@ -149,45 +148,6 @@ fn unanswered(network: &Network, pod: &Pod) -> Outcome {
     ensure!(begin.elapsed() < Duration::from_secs(3), "the failure took {:?}", begin.elapsed());
     ensure!(error.code == 11 && error.names("no answer in time"), "{error:?}");
     before.ensure_unchanged("an ADD without answer")
-}
-
-/// `SkipDefaultRoutes`: the pod has no default route, and none that the configuration names.
-fn all_routes(family: Family) -> Outcome {
-    let (daemon, network) = stage(family)?;
-    let info = |address: &str, config: Value, route: (&str, &str)| {
-        let routes = json!([{"IPAddress": route.0, "GatewayIPAddress": route.1, "InterfaceToUse": ""}]);
-        json!({"PodIPConfig": {"IPAddress": address}, "NetworkContainerPrimaryIPConfig": config,
-            "NICType": "InfraNIC", "SkipDefaultRoutes": true, "Routes": routes})
-    };
-    let (v4, v6) = (("10.96.0.0/12", "169.254.1.1"), ("fd00:96::/108", "fe80::1234:5678:9abc"));
-    let infos = family.pick(
-        info("10.244.1.5", json!({"IPSubnet": {"IPAddress": "10.244.1.0", "PrefixLength": 24}}), v4),
-        info(
-            "fd00:10:244:1::5",
-            json!({"IPSubnetV6": {"IPAddress": "fd00:10:244:1::", "PrefixLength": 64}}),
-            v6,
-        ),
-    );
-    daemon.answers(Answer::ok(&json!({"podIPInfo": infos, "response": {"ReturnCode": 0, "Message": ""}})));
-    let network = network.with("/ipam/routes", json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]));
-    let pod = Pod::create("a")?;
-    let added = network.add(&pod)?;
-    let told = family.pick(v4, v6).into_iter().map(|(dst, gw)| json!({"dst": dst, "gw": gw}));
-    ensure_eq!(added.0["routes"], told.collect::<Value>(), "the result's routes");
-    for (version, (dst, gateway)) in family.pick(("-4", v4), ("-6", v6)) {
-        let routes =
-            Place::from(&pod.netns).ip(&[version, "route", "show", "dev", "eth0", "proto", "static"])?;
-        let mut dsts: Vec<_> = routes.lines().filter_map(|route| route.split(' ').next()).collect();
-        dsts.sort_unstable();
-        let mut expected = [dst, gateway];
-        expected.sort_unstable();
-        ensure_eq!(dsts, expected, "routes of the pod");
-    }
-    network.check(&pod, &added)?;
-    // Without the record the result says it.
-    fs::remove_dir_all("/run/podnet/attachments")?;
-    network.check(&pod, &added)?;
-    network.del(&pod, Some(&added))
 }
 
 fn foreign_sockets(family: Family) -> Outcome {
