@@ -1,10 +1,12 @@
 //! Ranges of the plugin's own in which the node has an address. (Those of a daemon: `ipamd::ranges`.)
 
+use std::time::Duration;
+
 use podnet_netns_tests::failure::Outcome;
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::{ensure, reply};
+use podnet_netns_tests::{ensure, probe, reply};
 use serde_json::json;
 
 use super::bad_input::refused;
@@ -29,6 +31,8 @@ fn that_hold_the_nodes_address(family: Family) -> Outcome {
     for address in own {
         change("add", address, "eth0")?;
         let (own, _) = address.split_once('/').unwrap_or_default();
+        // Of IPv6 the kernel makes the address its own a moment later.
+        probe::reach(Place::Node, Place::Node, own.parse()?, Duration::from_secs(10))?;
         let words = format!("it contains {own}, the node's own address on link eth0");
         refused(&network, "early", 7, &words)?;
         let status = reply::error(&network.call("STATUS", None, &[])?)?;
