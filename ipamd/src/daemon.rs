@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::ranges::{self, RangeError};
 use crate::routes;
 use crate::server::{ListenError, Listeners, Server, serve_metrics, serve_requests};
+use crate::source;
 
 mod keepers;
 mod life;
@@ -64,12 +65,14 @@ pub enum DaemonError {
 pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let config = Config::read(path)?;
     fits_node(&config)?;
+    file_fits_node(&config).await?;
     let mut signals = Signals::listen().map_err(DaemonError::Signals)?;
     let Some((pool, store)) = recovery::wait_for_state(&config, &mut signals).await? else { return Ok(()) };
     if !pool.can_assign() {
         remove_conflist(&config);
     }
-    let pool_id = intents::announce(&config);
+    let places = intents::places(&config);
+    let pool_id = intents::announce(&places);
 
     let cluster = Cluster::new(config.kubernetes.clone(), Traffic::default());
     let (metrics, registry) = Metrics::new(cluster.traffic());
@@ -80,13 +83,13 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     let acting = tokio::spawn(actor.run(inbox));
 
     let applier = Applier { actor: handle.clone(), metrics: Arc::clone(&metrics), pool: pool_id };
-    for directory in intents::directories(&config) {
-        applier.apply(&directory).await;
+    for place in &places {
+        applier.apply(place).await;
     }
     let listeners = Listeners::open(&config).await?;
     let (stopper, stop) = stop::channel();
-    for directory in intents::directories(&config) {
-        tokio::spawn(applier.clone().follow(directory, stop.clone()));
+    for place in places {
+        tokio::spawn(applier.clone().follow(place, stop.clone()));
     }
     drop(applier);
 
@@ -107,6 +110,15 @@ pub async fn serve(path: &Path) -> Result<(), DaemonError> {
     stopper.stop().await;
     acting.await.ok();
     Ok(())
+}
+
+/// Whether the file in which the source is, if it can be read by now, says what is possible on this node. Later the source
+/// itself sees to that: what it said before stays.
+async fn file_fits_node(config: &Config) -> Result<(), RangeError> {
+    match source::in_file(&config.source).await {
+        Some(Ok(inventory)) => config.ranges.check_pods(&inventory, &ranges::of_node()),
+        Some(Err(_)) | None => Ok(()),
+    }
 }
 
 /// Whether what the configuration says of addresses is possible on this node. What other sources say is seen when they

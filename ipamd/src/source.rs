@@ -150,6 +150,20 @@ pub fn start(
     }
 }
 
+/// What a source in a file says now. `None`: the source is of another kind, and is heard when it speaks.
+pub async fn in_file(config: &config::Source) -> Option<Report> {
+    let (_asks_nothing, mut needs) = watch::channel(Needs::default());
+    match config.clone() {
+        config::Source::PodCidr(Addresses { file: Some(file), node }) => {
+            Some(pod_cidr::PodCidr::new(feed::File::new(file), node).next(&mut needs).await)
+        }
+        config::Source::NodeNetworkConfig { file: Some(file) } => {
+            Some(node_network_config::NodeNetworkConfig::new(feed::File::new(file)).next(&mut needs).await)
+        }
+        _ => None,
+    }
+}
+
 /// Who hears a source, and what it must not say.
 struct Audience {
     reports: mpsc::Sender<Report>,

@@ -133,6 +133,10 @@ fn respond(mut stream: impl Read + Write, heard: &Mutex<Vec<String>>, answer: &M
     heard.lock().ok()?.push(path.clone());
     let answer = match path.as_str() {
         "/network/requestipconfigs" => answer.lock().ok()?.clone(),
+        // As a CNS that keeps no endpoints.
+        endpoint if endpoint.starts_with("/network/endpoints/") => {
+            Answer::ok(&json!({"response": {"ReturnCode": 99, "Message": ""}}))
+        }
         _ => Answer::ok(&json!({"podIPInfo": null, "response": {"ReturnCode": 0, "Message": ""}})),
     };
     match answer {

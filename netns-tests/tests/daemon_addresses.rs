@@ -1,5 +1,7 @@
 //! Addresses of the node's daemon: podnet with `ipam.type: podnet-ipamd`, and the reference bridge with `podnet-ipam`.
 
+mod cns;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -43,9 +45,8 @@ pub(crate) fn cases() -> Vec<Case> {
         podnet_alone("cnitool_with_the_shipped_list", cnitool_with_the_shipped_list),
         podnet_alone("podnet_ipam_by_itself", podnet_ipam_by_itself),
         podnet_alone("called_bridge_with_podnet_ipam", called_bridge),
-        podnet_alone("a_cns_over_tcp", a_cns_over_tcp),
-        podnet_alone("a_cns_that_is_away", a_cns_that_is_away),
     ]);
+    cases.extend(cns::TESTS.iter().map(|&(name, body)| podnet_alone(name, body)));
     cases
 }
 
@@ -450,35 +451,5 @@ fn podnet_ipam_by_itself() -> Outcome {
     }
     nobody_has_any(&daemon)?;
     ensure_eq!(fs::read_dir("/run/podnet/ipam")?.count(), 0, "records left");
-    Ok(())
-}
-
-fn cns() -> Result<Network, Failure> {
-    let network = Network::of(Subject::Podnet, Family::V4)?;
-    Ok(network.with("/ipam", json!({"type": "azure-cns"})))
-}
-
-fn a_cns_over_tcp() -> Outcome {
-    let pool = ipamd::pool(Family::V4, FIRST, COUNT);
-    let daemon = start_with(&format!("listen: {{http: '127.0.0.1:10090', socket: {SOCKET}}}\n{pool}"))?;
-    let network = cns()?;
-    reply::silence(network.call("STATUS", None, &[])?)?;
-    let pod = Pod::create("a")?;
-    let added = network.add(&pod)?;
-    ensure_eq!(daemon.assigned()?.len(), 1, "addresses assigned");
-    network.check(&pod, &added)?;
-    network.del(&pod, Some(&added))?;
-    nobody_has_any(&daemon)
-}
-
-fn a_cns_that_is_away() -> Outcome {
-    let network = cns()?;
-    let pod = Pod::create("a")?;
-    let error = failed_add(&network, &pod)?;
-    ensure_eq!(error.code, 11, "code of {error:?}");
-    ensure!(error.names("http://localhost:10090"), "{error:?}");
-    network.del(&pod, None)?;
-    let left = fs::read_to_string(format!("/var/run/azure-vnet/deleteIDs/{}", pod.container))?;
-    ensure_eq!(left, "a-sandbo-eth0", "what a CNS finds when it is back");
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! The network is the other node's link: it sees the pods' addresses, and routes the node's back to it.
 
+mod all_routes;
 mod answers;
 mod bad_input;
 mod bridge;
@@ -10,6 +11,7 @@ mod killed;
 mod lists;
 mod memory;
 mod node_rules;
+mod ranges;
 mod state;
 mod traffic;
 mod two_nodes;
@@ -35,7 +37,9 @@ pub(crate) fn cases() -> Vec<Case> {
         guarded::TESTS,
         bad_input::TESTS,
         answers::TESTS,
+        all_routes::TESTS,
         memory::TESTS,
+        ranges::TESTS,
         two_nodes::TESTS,
         way_out::TESTS,
     ];

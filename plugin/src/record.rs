@@ -74,9 +74,12 @@ pub(crate) struct Reserved {
     pub(crate) data_dir: Option<PathBuf>,
     /// The pod's addresses, in IPAM's order.
     pub(crate) leases: Vec<Lease>,
-    /// The routes that an executed IPAM plugin said: nobody else knows them.
+    /// The routes that an executed IPAM plugin or a daemon said: nobody else knows them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) routes: Vec<Route>,
+    /// Whether none was added to them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) routes_are_all: bool,
     /// Whether the addresses are masqueraded.
     pub(crate) masqueraded: bool,
     /// Whether everything that the pod sends goes by way of the node.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
-use podnet_datapath::{Families, Known, filtered_families, has_nf_tables};
+use podnet_datapath::{Families, Known, addresses, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
@@ -32,6 +32,23 @@ impl Settings {
             kubenet.owns_subnets = ipam.owns_subnets();
         }
         Ok(Self { conf, mode, ipam })
+    }
+
+    /// Refuses, in mode vnet, ranges of the configuration's own in which the node has an address. (A daemon looks to its
+    /// ranges itself.)
+    pub(crate) fn ensure_apart(&self) -> Result<(), Error> {
+        match (&self.mode, &self.ipam) {
+            (Mode::Vnet(_), Ipam::HostLocal(host_local)) => Ok(host_local.ensure_apart(&addresses()?)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, once a network: looking at all of the node's addresses takes the longer the more pods it has.
+    pub(crate) fn ensure_apart_at_first(&self) -> Result<(), Error> {
+        match &self.ipam {
+            Ipam::HostLocal(host_local) if host_local.is_new() => self.ensure_apart(),
+            _ => Ok(()),
+        }
     }
 
     /// The configuration as the kernel can bring it about for a pod with these addresses, and the families whose frames

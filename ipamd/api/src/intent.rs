@@ -10,8 +10,9 @@
 //! ```
 //!
 //! - **Directory.** The plugin's `ipam.intents`, by default the daemon's socket with [`DIRECTORY_SUFFIX`] behind it; the
-//!   daemon serves that one and [`STATE_DIRECTORY`] in its state directory. Root's alone (0700); no link is followed; at most
-//!   [`MAX_INTENTS`] files of at most [`MAX_INTENT`] bytes.
+//!   daemon serves that one, [`STATE_DIRECTORY`] in its state directory and, where clients come by TCP, [`CNS_DIRECTORY`].
+//!   Root's alone (0700; of the last others may see what is in it); no link is followed; at most [`MAX_INTENTS`] files of at
+//!   most [`MAX_INTENT`] bytes.
 //! - **File.** Complete from the moment its name appears. Named by the owner id of the attachment (32 hex digits) or, by
 //!   Azure's plugins, by the container ID; names that begin with a dot are nobody's. The content is an [`Intent`] in JSON, or
 //!   as Azure's plugins write it the `podInterfaceID` alone.

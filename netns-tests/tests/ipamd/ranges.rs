@@ -15,6 +15,7 @@ use super::{Test, folder};
 pub(super) const TESTS: &[Test] = &[
     ("ranges::an_overlap_is_refused_at_the_start", at_the_start),
     ("ranges::an_overlap_is_refused_at_a_reload", at_a_reload),
+    ("ranges::an_overlap_in_the_sources_file_is_refused_at_the_start", of_a_file),
     ("ranges::an_overlap_of_the_source_is_refused", of_the_source),
 ];
 
@@ -84,6 +85,44 @@ fn at_a_reload() -> Outcome {
     Ok(())
 }
 
+/// What the source's file says is there from the beginning.
+fn of_a_file() -> Outcome {
+    eth0("10.224.0.4/16")?;
+    let folder = folder()?;
+    let file = folder.join("source.yaml");
+    let source = |kind: &str| format!("source: {{kind: {kind}, file: {}}}\n", file.display());
+    let vnet = "ranges: {vnet: [10.224.0.0/12], service: [10.0.0.0/16]}\n";
+    for (kind, said, expected) in [
+        (
+            "podCIDR",
+            "spec: {podCIDRs: ['10.224.7.0/24']}",
+            "pod range 10.224.7.0/24 overlaps VNet range 10.224.0.0/12",
+        ),
+        (
+            "podCIDR",
+            "spec: {podCIDR: 10.0.5.0/24}",
+            "pod range 10.0.5.0/24 overlaps service range 10.0.0.0/16",
+        ),
+        (
+            "nodeNetworkConfig",
+            "status: {networkContainers: [{id: a, assignmentMode: static, type: overlay, \
+             primaryIP: 10.224.7.0/24, subnetAddressSpace: 10.224.0.0/16}]}",
+            "pod range 10.224.0.0/16 overlaps VNet range 10.224.0.0/12",
+        ),
+    ] {
+        fs::write(&file, said)?;
+        let refused = refusal(&folder, &format!("{}{vnet}", source(kind)))?;
+        ensure!(refused.contains(expected), "{expected:?} is not what is said of\n{said}\n{refused}");
+    }
+    // One that is not there, or says nothing, may be mended at any time.
+    for said in ["", "podCIDRs: [10.224.7.0/33]"] {
+        fs::write(&file, said)?;
+        drop(Ipamd::start(&folder, &source("podCIDR"))?);
+    }
+    fs::remove_file(&file)?;
+    Ipamd::start(&folder, &source("podCIDR")).map(drop)
+}
+
 /// The source may say it later than the daemon starts: nothing of it is handed out, and what was good before stays.
 fn of_the_source() -> Outcome {
     eth0("10.224.0.4/16")?;
@@ -100,10 +139,10 @@ fn of_the_source() -> Outcome {
             Ok(status["source"]["error"].as_str().is_some_and(|said| said.contains(expected)).then_some(()))
         })
     };
-    say("10.224.7.0/24")?;
     let config =
         format!("source: {{kind: podCIDR, file: {}}}\nranges: {{service: [10.0.0.0/16]}}\n", file.display());
     let daemon = Ipamd::start(&folder, &config)?;
+    say("10.224.7.0/24")?;
     refused(&daemon, "pod range 10.224.7.0/24 overlaps subnet 10.224.0.0/16 of the node's link eth0")?;
     let readiness = daemon.get("/readyz")?;
     ensure!(readiness.status == 503 && readiness.body.contains("10.224.7.0/24"), "{readiness:?}");

@@ -21,6 +21,7 @@ use crate::look;
 pub(super) const TESTS: &[Test] = &[
     ("answers_that_no_pod_can_have", answers),
     ("a_daemon_that_takes_its_time", slowness),
+    ("a_cns_that_says_nothing", silence_of_a_cns),
     ("a_socket_that_is_not_ours", foreign_sockets),
     ("a_second_add_asks_no_cns", a_second_add_asks_no_cns),
 ];
@@ -30,13 +31,21 @@ const REQUEST: &str = "/network/requestipconfigs";
 const RELEASE: &str = "/network/releaseipconfigs";
 
 /// What podnet takes addresses from, and a network with it that has come to rest.
-fn stage(family: Family) -> Result<(StandIn, Network), Failure> {
+pub(super) fn stage(family: Family) -> Result<(StandIn, Network), Failure> {
     let daemon = StandIn::on_socket(Path::new(SOCKET))?;
     let network = network()?.with("/ipam/socket", SOCKET);
     daemon.answers(granted(family, 5, ""));
     crate::table::settle(&network)?;
     daemon.heard();
     Ok((daemon, network))
+}
+
+/// What podnet takes addresses from as from a CNS, and a network with it.
+fn stage_over_tcp(family: Family) -> Result<(StandIn, Network), Failure> {
+    let (cns, port) = StandIn::on_tcp()?;
+    let ipam = json!({"type": "azure-cns", "url": format!("http://127.0.0.1:{port}")});
+    cns.answers(granted(family, 5, ""));
+    Ok((cns, network()?.with("/ipam", ipam)))
 }
 
 /// The family's first subnet, and in it an address.
@@ -113,17 +122,36 @@ fn slowness(family: Family) -> Outcome {
     let dripping = granted(family, 5, "").dripping(Duration::from_secs(20));
     for (what, answer) in [("silence", Answer::Silence), ("a drip", dripping)] {
         daemon.answers(answer);
-        let pod = Pod::create("a")?;
-        let before = Snapshot::take()?;
-        let begin = Instant::now();
-        let error = failed_add(&network, &pod)?;
-        // The promise is a second; the rest is the machine's.
-        ensure!(begin.elapsed() < Duration::from_secs(6), "{what}: the failure took {:?}", begin.elapsed());
-        ensure_eq!(error.code, 11, "{what}: code of {error:?}");
-        before.ensure_unchanged(what)?;
+        unanswered(&network, &Pod::create("a")?).doing(what)?;
         ensure!(is_given_back(&daemon)?, "{what}: what the daemon may have given is not given back");
     }
     Ok(())
+}
+
+/// A CNS that is stuck is not waited for twice: the release of what it may have given waits for it.
+fn silence_of_a_cns(family: Family) -> Outcome {
+    let (cns, network) = stage_over_tcp(family)?;
+    crate::table::settle(&network)?;
+    cns.answers(Answer::Silence);
+    let pod = Pod::create("a")?;
+    unanswered(&network, &pod)?;
+    let left = Path::new("/var/run/azure-vnet/deleteIDs").join(&pod.container);
+    ensure!(left.try_exists()?, "what the CNS may have given is not given back");
+    cns.answers(granted(family, 5, ""));
+    let added = network.add(&pod)?;
+    ensure!(!left.try_exists()?, "a release waits for a live pod");
+    network.del(&pod, Some(&added))
+}
+
+/// An ADD whose daemon says nothing.
+fn unanswered(network: &Network, pod: &Pod) -> Outcome {
+    let before = Snapshot::take()?;
+    let begin = Instant::now();
+    let error = failed_add(network, pod)?;
+    // The promise is a second; the rest is the machine's.
+    ensure!(begin.elapsed() < Duration::from_secs(6), "the failure took {:?}", begin.elapsed());
+    ensure!(error.code == 11 && error.names("no answer in time"), "{error:?}");
+    before.ensure_unchanged("an ADD without answer")
 }
 
 fn foreign_sockets(family: Family) -> Outcome {
@@ -151,10 +179,7 @@ fn foreign_sockets(family: Family) -> Outcome {
 
 /// Azure's CNS breaks off a second request for a live pod, and its client then releases that pod's address.
 fn a_second_add_asks_no_cns(family: Family) -> Outcome {
-    let (cns, port) = StandIn::on_tcp()?;
-    let ipam = json!({"type": "azure-cns", "url": format!("http://127.0.0.1:{port}")});
-    let network = network()?.with("/ipam", ipam);
-    cns.answers(granted(family, 5, ""));
+    let (cns, network) = stage_over_tcp(family)?;
     let pod = Pod::create("a")?;
     let added = network.add(&pod)?;
     ensure_eq!(cns.heard(), [REQUEST], "what ADD asks for");

@@ -27,6 +27,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
     let args = attachment.args()?;
     let settings = Settings::read(&attachment.network, &args)?;
     settings.ipam.locate()?;
+    settings.ensure_apart_at_first()?;
     let previous = attachment.network.prev_result()?.unwrap_or_default();
     let ifname = pod_link(attachment)?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
@@ -98,7 +99,7 @@ impl Job<'_> {
         let addresses = addresses(&grant.leases);
         let (mode, filtered) = self.settings.adapted(&addresses)?;
         mode.pod().check_families(addresses.iter().any(|address| address.addr().is_ipv6()))?;
-        let routes = mode.routes(&grant.leases, grant.routes.clone());
+        let routes = mode.routes(&grant.leases, grant.routes.clone(), grant.routes_are_all);
         let network = mode.plan(PodFacts {
             owner: self.owner.clone(),
             ifname: self.ifname.clone(),
@@ -110,6 +111,7 @@ impl Job<'_> {
             leases: grant.leases.clone(),
             data_dir: ipam.data_dir().map(ToOwned::to_owned),
             routes: if ipam.routes().is_none() { grant.routes.clone() } else { Vec::new() },
+            routes_are_all: grant.routes_are_all,
             masqueraded: network.masquerade == Masquerade::Podnet,
             routed: network.bridge_name().is_none(),
             on_network: OnNetwork::of(&network),

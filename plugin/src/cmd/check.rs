@@ -1,6 +1,6 @@
 //! CHECK: compares what is with what ADD made, and names every difference at once.
 
-use podnet_cni::{AddResult, Attachment, Interface, IpConfig, Route};
+use podnet_cni::{AddResult, Attachment, Interface, IpConfig};
 use podnet_datapath::{AnsweredLink, MacAddr, Owner, verify};
 
 use super::{open_sandbox, owner, pod_link, translated};
@@ -23,11 +23,13 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
         settings.mode.pod_mut().host_ports = reserved.host_ports.clone();
         settings.mode.pod_mut().bandwidth = reserved.bandwidth.clone();
     }
-    let (leases, given_routes) = given(&owner, recorded, answered.as_ref())?;
+    let Reserved { leases, routes: given, routes_are_all: are_all, .. } =
+        given(&owner, recorded, answered.as_ref())?;
 
     let (mode, filtered) = settings.adapted(&addresses(&leases))?;
     let ipam = &settings.ipam;
-    let routes = mode.routes(&leases, ipam.routes().unwrap_or(given_routes));
+    let (given, are_all) = ipam.routes().map_or((given, are_all), |routes| (routes, false));
+    let routes = mode.routes(&leases, given, are_all);
     let mut network = mode.plan(PodFacts {
         owner: owner.clone(),
         ifname: ifname.clone(),
@@ -54,21 +56,22 @@ fn recorded(owner: &Owner) -> Result<Option<Reserved>, Error> {
     }
 }
 
-/// The pod's addresses, and the routes where only IPAM knows them: by the record, else by what ADD answered.
+/// What the pod was given: by the record, else by what ADD answered, whose routes are all that it has.
 fn given(
     owner: &Owner,
     recorded: Option<Reserved>,
     answered: Option<&Answered<'_>>,
-) -> Result<(Vec<Lease>, Vec<Route>), Error> {
-    let (leases, routes) = match (recorded, answered) {
-        (Some(reserved), _) => (reserved.leases, reserved.routes),
-        (None, Some(answered)) => (answered.leases(), answered.result.routes.clone()),
-        (None, None) => Default::default(),
+) -> Result<Reserved, Error> {
+    let by_answer = |answered: &Answered<'_>| Reserved {
+        leases: answered.leases(),
+        routes: answered.result.routes.clone(),
+        routes_are_all: true,
+        ..Reserved::default()
     };
-    if leases.is_empty() {
-        return Err(Error::Unknown { path: format!("{ATTACHMENTS}/{}", owner.id()) });
-    }
-    Ok((leases, routes))
+    recorded
+        .or_else(|| answered.map(by_answer))
+        .filter(|given| !given.leases.is_empty())
+        .ok_or_else(|| Error::Unknown { path: format!("{ATTACHMENTS}/{}", owner.id()) })
 }
 
 /// The final result of the list, of which the pod's interface is ours. Later plugins may have changed its hardware

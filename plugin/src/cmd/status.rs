@@ -44,6 +44,7 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
                 None => vnet.uplink.iter().try_for_each(check_uplink)?,
             },
         }
+        settings.ensure_apart()?;
         settings.ipam.probe()
     };
     ready().map_err(|error| Error::NotReady(Box::new(error)))

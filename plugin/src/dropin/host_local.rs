@@ -27,7 +27,7 @@ impl Plugin for HostLocal {
         if !source.held(&owner)?.is_empty() {
             return Err(Error::exists(&owner));
         }
-        let Grant { leases, routes, dns } = source.allocate(&owner)?;
+        let Grant { leases, routes, dns, .. } = source.allocate(&owner)?;
         let ips = leases.iter().map(|lease| IpConfig {
             address: lease.address,
             gateway: lease.gateway,

@@ -232,7 +232,7 @@ impl<K: Kind> Job<K> {
 
     fn connect(
         &self,
-        Grant { leases, routes, dns }: Grant,
+        Grant { leases, routes, dns, .. }: Grant,
         attachment: &Attachment,
         netns: &str,
     ) -> Result<String, Error> {

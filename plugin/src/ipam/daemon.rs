@@ -13,7 +13,7 @@ mod offer;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podnet_cni::{Args, Route};
 use podnet_datapath::Owner;
@@ -44,7 +44,9 @@ const NO_NAMESPACE: &str = "default";
 #[derive(Debug)]
 pub(crate) struct Daemon {
     server: Server,
+    /// For an answer; of ADD, for all that it asks.
     limit: Duration,
+    release_limit: Duration,
     intents: PathBuf,
     form: Form,
     style: Style,
@@ -56,6 +58,7 @@ pub(crate) struct Daemon {
 /// A question for addresses that is on its way.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    begin: Instant,
     /// Whether an intent of an earlier attachment of this name was withdrawn for it.
     waited: bool,
     request: IpConfigsRequest,
@@ -112,13 +115,14 @@ impl Daemon {
     ) -> Result<Self, Error> {
         let server = config.server(kind, conf)?;
         let intents = config.intents(&server)?;
-        let limit = conf.ipam_timeout()?.unwrap_or(kind.limit());
+        let given_limit = conf.ipam_timeout()?;
         let (name, namespace) = (args.pod_name.clone(), args.pod_namespace.clone());
         let pod = name.zip(namespace).map(|(pod_name, pod_namespace)| PodRef { pod_name, pod_namespace });
         let form = if matches!(server, Server::Socket(_)) { Form::Podnet } else { Form::Cns };
         Ok(Self {
             server,
-            limit,
+            limit: given_limit.unwrap_or(config::LIMIT),
+            release_limit: given_limit.unwrap_or(kind.release_limit()),
             intents,
             form,
             style,
@@ -160,11 +164,12 @@ impl Daemon {
 
     /// Asks for addresses for the owner. While the daemon works, the caller may do something else.
     pub(crate) fn ask(&self, owner: &Owner) -> Result<Asked, DaemonError> {
+        let begin = Instant::now();
         let waited = self.withdraw(owner)?;
         let request = self.question(owner);
-        match self.client(PATIENCE).ask_ips(&request) {
-            Ok(sent) => Ok(Asked { waited, request, sent }),
-            Err(error) => Err(self.failed(owner, waited, error)),
+        match self.client(self.limit, PATIENCE).ask_ips(&request) {
+            Ok(sent) => Ok(Asked { begin, waited, request, sent }),
+            Err(error) => Err(self.failed(owner, waited, begin, error)),
         }
     }
 
@@ -173,17 +178,18 @@ impl Daemon {
         let offer = self.offered(owner, asked)?;
         let result = offer.result(&self.routes, self.gateways);
         let grant = result.and_then(|result| Grant::new(result, self.gateways));
-        grant.map_err(|source| {
+        let grant = grant.map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Unusable { server: self.server.clone(), source }
-        })
+        })?;
+        Ok(Grant { routes_are_all: offer.routes_are_all, ..grant })
     }
 
     /// The addresses that were asked for, as the daemon gives them.
     pub(crate) fn offered(&self, owner: &Owner, asked: Asked) -> Result<Offer, DaemonError> {
-        let Asked { waited, request, sent } = asked;
-        let reply = self.client(PATIENCE).granted_ips(&request, sent);
-        let reply = reply.map_err(|error| self.failed(owner, waited, error))?;
+        let Asked { begin, waited, request, sent } = asked;
+        let reply = self.client(self.limit, PATIENCE).granted_ips(&request, sent);
+        let reply = reply.map_err(|error| self.failed(owner, waited, begin, error))?;
         Offer::read(&reply).map_err(|source| {
             self.give_up(owner, self.release(owner));
             DaemonError::Offer { server: self.server.clone(), source }
@@ -191,10 +197,12 @@ impl Daemon {
     }
 
     /// Sees to it that nothing stays with a daemon that did not answer as it should.
-    fn failed(&self, owner: &Owner, waited: bool, error: ClientError) -> DaemonError {
+    fn failed(&self, owner: &Owner, waited: bool, begin: Instant, error: ClientError) -> DaemonError {
         let gone = match self.form {
-            // A CNS looks at what waits only when it starts.
-            Form::Cns if error.may_have_acted() => self.release(owner),
+            // A CNS looks at what waits only when it starts: it is told, in the time that is left.
+            Form::Cns if error.may_have_acted() => {
+                self.release_within(self.limit.saturating_sub(begin.elapsed()), owner)
+            }
             // It has just not answered in time: what waits on disk costs none.
             _ if waited || error.may_have_acted() => self.leave(owner),
             _ => Ok(()),
@@ -205,7 +213,11 @@ impl Daemon {
 
     /// Gives back whatever the owner has; a daemon that is away finds the intent when it is back.
     pub(crate) fn release(&self, owner: &Owner) -> Result<(), DaemonError> {
-        match self.client(Duration::ZERO).release_ips(&self.question(owner)) {
+        self.release_within(self.release_limit, owner)
+    }
+
+    fn release_within(&self, limit: Duration, owner: &Owner) -> Result<(), DaemonError> {
+        match self.client(limit, Duration::ZERO).release_ips(&self.question(owner)) {
             Ok(()) => Ok(()),
             Err(error) if error.is_unheard() => {
                 warn!(error = chain(&error), "leaving a release intent");
@@ -217,7 +229,7 @@ impl Daemon {
 
     /// How the daemon's memory differs from what the attachment was given; nothing where it tells none.
     pub(crate) fn check(&self, owner: &Owner, addresses: &[IpAddr]) -> Result<Vec<String>, DaemonError> {
-        let reply = match self.client(PATIENCE).endpoint(owner.container()) {
+        let reply = match self.client(self.limit, PATIENCE).endpoint(owner.container()) {
             Ok(reply) => reply,
             Err(ClientError::Status { status: 404, .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
@@ -239,11 +251,11 @@ impl Daemon {
 
     /// Whether another pod could get its addresses.
     pub(crate) fn probe(&self) -> Result<(), DaemonError> {
-        Ok(self.client(PATIENCE).ready()?)
+        Ok(self.client(self.limit, PATIENCE).ready()?)
     }
 
-    fn client(&self, patience: Duration) -> Client {
-        Client { server: self.server.clone(), limit: self.limit, patience }
+    fn client(&self, limit: Duration, patience: Duration) -> Client {
+        Client { server: self.server.clone(), limit, patience }
     }
 
     fn question(&self, owner: &Owner) -> IpConfigsRequest {

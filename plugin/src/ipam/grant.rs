@@ -14,6 +14,8 @@ use crate::record::{Lease, Registry, Reserved};
 pub(crate) struct Grant {
     pub(crate) leases: Vec<Lease>,
     pub(crate) routes: Vec<Route>,
+    /// Whether the pod has no routes but these: no default route is added.
+    pub(crate) routes_are_all: bool,
     pub(crate) dns: Dns,
 }
 
@@ -94,7 +96,7 @@ impl Grant {
             return Err(GrantError::NoAddress);
         }
         result.routes.iter().try_for_each(check_route)?;
-        Ok(Self { leases, routes: result.routes, dns: result.dns })
+        Ok(Self { leases, routes: result.routes, routes_are_all: false, dns: result.dns })
     }
 
     /// Whether an address is one of IPv6.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 use nix::time::{ClockId, clock_gettime};
 use podnet_cni::{Args, Dns, Network, Route, Version};
-use podnet_datapath::{Owner, PodLink, links};
+use podnet_datapath::{LinkAddress, Owner, PodLink, links};
 use podnet_host_local::{
     self as host_local, Ipam, IpamConfig, Liveness, Range, RangeSet, Request, ReservationOwner, ResolvConf,
     Store, Usage,
@@ -16,7 +16,7 @@ use podnet_host_local::{
 
 use super::{Grant, called_by_name};
 use crate::error::Error;
-use crate::netconf::NetConf;
+use crate::netconf::{ConfigError, NetConf};
 use crate::record::Lease;
 
 /// The ranges of a network and the place of its reservations.
@@ -107,7 +107,7 @@ impl HostLocal {
             gateway: Some(allocation.gateway),
         };
         let leases = allocations.iter().map(lease).collect();
-        Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone() })
+        Ok(Grant { leases, routes: self.routes(), dns: self.dns.clone(), ..Grant::default() })
     }
 
     /// `dataDir`.
@@ -124,6 +124,30 @@ impl HostLocal {
     /// Gives back the reservations of `leases`, so far as they are the owner's.
     pub(crate) fn release(&self, owner: &Owner, leases: &[Lease]) -> Result<(), Error> {
         release(owner, &self.ipam.data_dir, leases)
+    }
+
+    /// Whether nobody on this node has ever had one of its addresses.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.store.path().exists()
+    }
+
+    /// Refuses ranges in which one of the node's own addresses is. Where it is the gateway, the link is the pods' own bridge.
+    pub(crate) fn ensure_apart(&self, node: &[LinkAddress]) -> Result<(), ConfigError> {
+        let is_given = |range: &Range, own: &LinkAddress| {
+            range.contains(own.address.addr()) && range.gateway() != own.address.addr()
+        };
+        for range in self.ipam.range_sets.iter().flat_map(RangeSet::ranges) {
+            if let Some(own) = node.iter().find(|own| is_given(range, own)) {
+                let given = format!("range {} to {} of {}", range.first(), range.last(), range.subnet());
+                let rule = format!(
+                    "it contains {}, the node's own address on link {}",
+                    own.address.addr(),
+                    own.link
+                );
+                return Err(ConfigError::invalid("ipam", given, rule));
+            }
+        }
+        Ok(())
     }
 
     /// The networks of its ranges, in the configuration's order.

@@ -65,11 +65,15 @@ impl Mode {
         }
     }
 
-    /// The routes of the result, where IPAM says `ipam`.
-    pub(crate) fn routes(&self, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+    /// The routes of the result.
+    ///
+    /// # Arguments
+    /// `given`: those that IPAM says. `are_all`: to which none may be added, no default route either.
+    pub(crate) fn routes(&self, leases: &[Lease], given: Vec<Route>, are_all: bool) -> Vec<Route> {
         match self {
-            Self::Kubenet(kubenet) => kubenet::routes(kubenet, leases, ipam),
-            Self::Vnet(vnet) => vnet::routes(vnet, leases, ipam),
+            Self::Kubenet(_) if are_all => given,
+            Self::Kubenet(kubenet) => kubenet::routes(kubenet, leases, given),
+            Self::Vnet(vnet) => vnet::routes(vnet, leases, given, are_all),
         }
     }
 

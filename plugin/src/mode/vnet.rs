@@ -67,12 +67,14 @@ pub(crate) fn gateways_needed(config: &Vnet) -> Gateways {
     }
 }
 
-/// The routes of the result: those of IPAM and a default route for each family that lacks one, behind the node all through
-/// the host.
-pub(crate) fn routes(config: &Vnet, leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
+/// The routes of the result: those of IPAM and, unless these are all, a default route for each family that lacks one; behind
+/// the node all through the host.
+pub(crate) fn routes(config: &Vnet, leases: &[Lease], given: Vec<Route>, are_all: bool) -> Vec<Route> {
     match config.datapath {
-        Datapath::Transparent => routes_through_host(leases, ipam),
-        Datapath::Bridge(_) => kubenet::with_defaults(leases, ipam),
+        Datapath::Transparent if are_all => through_host(given),
+        Datapath::Transparent => through_host(with_defaults(leases, given)),
+        Datapath::Bridge(_) if are_all => given,
+        Datapath::Bridge(_) => kubenet::with_defaults(leases, given),
     }
 }
 
@@ -114,8 +116,9 @@ fn transparent(config: &Vnet, pod: PodFacts<'_>) -> PodNetwork {
     }
 }
 
-fn routes_through_host(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
-    let mut routes = ipam;
+/// The routes, and a default route for each family of the pod's that has none.
+fn with_defaults(leases: &[Lease], given: Vec<Route>) -> Vec<Route> {
+    let mut routes = given;
     let families = Families::among(&addresses(leases));
     let defaults = [
         families.ipv4.then_some(IpNet::V4(Ipv4Net::default())),
@@ -126,6 +129,10 @@ fn routes_through_host(leases: &[Lease], ipam: Vec<Route>) -> Vec<Route> {
             routes.push(Route::new(default, None));
         }
     }
+    routes
+}
+
+fn through_host(routes: Vec<Route>) -> Vec<Route> {
     routes.into_iter().map(|route| Route { gw: Some(gateway_for(route.dst)), scope: None, ..route }).collect()
 }
 

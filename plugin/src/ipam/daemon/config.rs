@@ -16,11 +16,11 @@ pub(crate) const DEFAULT_SOCKET: &str = "/run/podnet/ipamd.sock";
 /// Where a CNS listens.
 const DEFAULT_URL: &str = "http://localhost:10090";
 
-/// How long podnet-ipamd may take: a runtime learns within a second that it must try again.
-const SOCKET_LIMIT: Duration = Duration::from_millis(900);
+/// How long a daemon may take for an answer: a runtime learns within a second that it must try again.
+pub(super) const LIMIT: Duration = Duration::from_millis(900);
 
-/// How long a CNS may take, as azure-vnet has it.
-const CNS_LIMIT: Duration = Duration::from_secs(15);
+/// How long a CNS may take for a release, as azure-vnet has it: what is left on disk instead it finds when it starts.
+const CNS_RELEASE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Which daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,11 @@ impl Kind {
         }
     }
 
-    pub(super) fn limit(self) -> Duration {
+    /// How long a release may take.
+    pub(super) fn release_limit(self) -> Duration {
         match self {
-            Self::Ipamd => SOCKET_LIMIT,
-            Self::Cns => CNS_LIMIT,
+            Self::Ipamd => LIMIT,
+            Self::Cns => CNS_RELEASE_LIMIT,
         }
     }
 }

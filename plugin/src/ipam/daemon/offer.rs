@@ -15,6 +15,8 @@ pub(crate) struct Offer {
     pub(crate) addresses: Vec<Offered>,
     /// The routes that the daemon decides.
     pub(crate) routes: Vec<Route>,
+    /// Whether the pod is to have no others (`SkipDefaultRoutes`).
+    pub(crate) routes_are_all: bool,
     /// The hardware address that the daemon decides.
     pub(crate) mac: Option<String>,
 }
@@ -45,9 +47,6 @@ pub(crate) enum OfferError {
     /// An interface that is not to be made here, or that comes beside others.
     #[error("the pod is to have an interface of kind {0:?}, which podnet does not make")]
     OtherInterface(String),
-    /// The pod's default route is to lead through another interface.
-    #[error("the pod is to have no default route here, and so another interface, which podnet does not make")]
-    NoDefaultRoute,
 }
 
 impl Offer {
@@ -59,9 +58,7 @@ impl Offer {
             if !matches!(info.nic_type.as_str(), "" | INFRA_NIC) {
                 return Err(OfferError::OtherInterface(info.nic_type.clone()));
             }
-            if info.skip_default_routes {
-                return Err(OfferError::NoDefaultRoute);
-            }
+            offer.routes_are_all |= info.skip_default_routes;
             offer.addresses.push(offered(info)?);
             let routes = info.routes.iter().flatten().map(route).collect::<Result<Vec<_>, _>>()?;
             offer.routes.extend(routes);
@@ -73,12 +70,13 @@ impl Offer {
     /// The result for a pod. A gateway that is needed, since the pod is on a bridge, must be named.
     ///
     /// # Arguments
-    /// `configured`: routes beside the daemon's.
+    /// `configured`: routes beside the daemon's, where it does not say that its own are all.
     pub(super) fn result(&self, configured: &[Route], gateways: Gateways) -> Result<AddResult, GrantError> {
         let unnamed = self.addresses.iter().find(|offered| offered.gateway.is_none());
         if let Some(offered) = unnamed.filter(|_| matches!(gateways, Gateways::Needed | Gateways::Named)) {
             return Err(GrantError::GatewayAbsent { address: offered.address });
         }
+        let configured = if self.routes_are_all { &[] } else { configured };
         Ok(AddResult {
             ips: self.addresses.iter().map(Offered::ip_config).collect(),
             routes: self.routes.iter().chain(configured).cloned().collect(),

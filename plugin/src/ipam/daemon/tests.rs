@@ -33,6 +33,7 @@ fn the_defaults_are_the_agreed_ones() {
     let cns = read(Kind::Cns, &json!({"ipam": {}})).unwrap();
     assert_eq!(cns.server.to_string(), "http://localhost:10090");
     assert_eq!((cns.form, cns.intents.to_str()), (Form::Cns, Some("/var/run/azure-vnet/deleteIDs")));
+    assert_eq!((cns.limit, cns.release_limit), (daemon.limit, Duration::from_secs(15)));
 }
 
 #[test]
@@ -41,6 +42,7 @@ fn the_members_are_read() {
     let daemon = read(Kind::Ipamd, &json!({"ipam": ipam, "ipamTimeout": 7})).unwrap();
     assert_eq!((daemon.server.to_string().as_str(), daemon.limit), ("/run/x.sock", Duration::from_secs(7)));
     assert_eq!(daemon.intents.to_str(), Some("/run/x/intents"));
+    assert_eq!(daemon.release_limit, daemon.limit);
     let cns = |config: Value| read(Kind::Cns, &config).unwrap().server.to_string();
     assert_eq!(cns(json!({"cnsurl": "http://10.0.0.4:10090", "ipam": {}})), "http://10.0.0.4:10090");
     assert_eq!(cns(json!({"cnsurl": "http://a:1", "ipam": {"url": "http://b:2"}})), "http://b:2");
@@ -88,6 +90,24 @@ fn del_leaves_an_intent_which_a_failed_add_keeps() {
     assert!(matches!(&error, DaemonError::Client(ClientError::Connect { .. })), "{error:?}");
     assert_eq!(serde_json::from_slice::<Value>(&fs::read(&path).unwrap()).unwrap(), left);
     assert!(daemon.withdraw(&owner()).unwrap() && !daemon.withdraw(&owner()).unwrap());
+}
+
+/// A CNS that takes the connection and says nothing.
+#[test]
+fn an_add_has_one_limit_for_all_that_it_asks() {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let cns = read(Kind::Cns, &json!({"ipam": {"url": url, "intents": dir.path()}})).unwrap();
+    let cns = Daemon { limit: LIMIT, ..cns };
+    let begin = Instant::now();
+    let error = cns.ask(&owner()).and_then(|asked| cns.offered(&owner(), asked)).unwrap_err();
+    assert!(begin.elapsed() < cns.release_limit, "it waited for the release, too: {:?}", begin.elapsed());
+    let object = podnet_cni::ErrorObject::from(Error::from(error));
+    assert_eq!(object.code, crate::error::code::TRY_AGAIN_LATER, "{object:?}");
+    let left = fs::read_to_string(dir.path().join(owner().container())).unwrap();
+    assert_eq!(left, "01234567-eth0", "what it may have done is to be undone");
 }
 
 #[test]

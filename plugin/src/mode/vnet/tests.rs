@@ -21,7 +21,7 @@ fn vnet(datapath: Datapath) -> Vnet {
 
 fn by_datapath(datapath: Datapath, leases: &[Lease], ipam: Vec<Route>) -> PodNetwork {
     let config = vnet(datapath);
-    let routes = routes(&config, leases, ipam);
+    let routes = routes(&config, leases, ipam, false);
     let owner = Owner::new("azure", "c1", "eth0");
     let filtered = Families { ipv4: true, ipv6: false };
     plan(&config, PodFacts { owner, ifname: "eth0".parse().unwrap(), leases, routes: &routes, filtered })
@@ -71,6 +71,20 @@ fn routes_of_ipam_go_through_the_host_and_a_default_route_is_not_doubled() {
             "10.0.0.0/8 via 169.254.1.1 proto 4",
         ]
     );
+}
+
+#[test]
+fn nothing_is_added_to_routes_that_are_all() {
+    let bridged = Bridged { bridge: "azure0".parse().unwrap(), hairpin: true, via_host: Vec::new() };
+    let leases = [lease("10.224.1.5/16", Some("10.224.0.1"))];
+    for (datapath, next_hop) in
+        [(Datapath::Transparent, "169.254.1.1"), (Datapath::Bridge(bridged), "10.224.0.9")]
+    {
+        let config = vnet(datapath);
+        let given = |gw: &str| Route::new("10.0.0.0/8".parse().unwrap(), Some(gw.parse().unwrap()));
+        assert_eq!(routes(&config, &leases, vec![given("10.224.0.9")], true), [given(next_hop)]);
+        assert_eq!(routes(&config, &leases, Vec::new(), true), []);
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn replacing_keeps_the_lock_and_changes_the_content() {
     let reserved = Reserved {
         data_dir: Some("/var/lib/cni".into()),
         routes: Vec::new(),
+        routes_are_all: false,
         leases: vec![Lease {
             address: "10.0.0.5/24".parse().unwrap(),
             gateway: Some("10.0.0.1".parse().unwrap()),

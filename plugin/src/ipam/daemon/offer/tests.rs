@@ -100,6 +100,18 @@ fn the_daemons_routes_come_before_the_configured_ones() {
 }
 
 #[test]
+fn a_daemon_that_skips_default_routes_says_all_routes() {
+    let route = WireRoute { ip_address: "10.1.0.0/16".to_owned(), ..WireRoute::default() };
+    let infra = PodIpInfo { skip_default_routes: true, routes: Some(vec![route]), ..info("10.224.1.5") };
+    let offer = read(vec![infra, info("fd00::5")]).unwrap();
+    assert!(offer.routes_are_all, "one interface, whichever address says it");
+    let configured = Route::new("0.0.0.0/0".parse().unwrap(), None);
+    let result = offer.result(&[configured], Gateways::Optional).unwrap();
+    assert_eq!(result.routes, [Route::new("10.1.0.0/16".parse().unwrap(), None)]);
+    assert!(!read(vec![info("10.224.1.5")]).unwrap().routes_are_all);
+}
+
+#[test]
 fn what_cannot_be_used_is_named() {
     assert_eq!(read(Vec::new()), Err(OfferError::Empty));
     assert_eq!(read(vec![PodIpInfo::default()]), Err(malformed("PodIPConfig.IPAddress", "")));
@@ -111,6 +123,4 @@ fn what_cannot_be_used_is_named() {
     assert_eq!(read(vec![gateway]), Err(malformed("GatewayIPAddress", "router")));
     let frontend = PodIpInfo { nic_type: "FrontendNIC".to_owned(), ..info("10.224.1.5") };
     assert_eq!(read(vec![frontend]), Err(OfferError::OtherInterface("FrontendNIC".to_owned())));
-    let secondary = PodIpInfo { skip_default_routes: true, ..info("10.224.1.5") };
-    assert_eq!(read(vec![secondary]), Err(OfferError::NoDefaultRoute));
 }
