@@ -28,7 +28,7 @@ use super::{Gateways, Grant, GrantError};
 use crate::error::{Error, chain};
 use crate::netconf::NetConf;
 use crate::record::Record;
-pub(crate) use config::{DEFAULT_SOCKET, DaemonConfig, Kind};
+pub(crate) use config::{DaemonConfig, Kind};
 pub(crate) use offer::{Offer, OfferError, Offered};
 
 /// How long a daemon that does not listen is waited for in ADD: longer than podnet-ipamd needs to start again.
@@ -132,6 +132,11 @@ impl Daemon {
         let conf: NetConf = podnet_cni::json::decode(config)?;
         let given: DaemonConfig = super::read(super::given(config))?;
         Self::read(kind.unwrap_or_else(|| given.kind()), &given, &conf, style, args)
+    }
+
+    /// Who is asked.
+    pub(crate) fn into_server(self) -> Server {
+        self.server
     }
 
     /// The same daemon, for a datapath that needs other gateways than a bridge that holds them.
