@@ -119,6 +119,10 @@ fn respond(mut stream: impl Read + Write, heard: &Mutex<Vec<String>>, answer: &M
     heard.lock().ok()?.push(path.clone());
     let answer = match path.as_str() {
         "/network/requestipconfigs" => answer.lock().ok()?.clone(),
+        // What podnet-ipamd has, and a CNS that keeps no endpoints has not.
+        page if ["/readyz", "/debug/status", "/network/endpoints/"].iter().any(|it| page.starts_with(it)) => {
+            Answer::http("404 Not Found", "404 page not found")
+        }
         _ => Answer::ok(&json!({"podIPInfo": null, "response": {"ReturnCode": 0, "Message": ""}})),
     };
     match answer {
