@@ -1,10 +1,10 @@
 //! `podnet doctor`: each ailment is brought about, found, mended by the very command that is printed, and gone.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::installed::{self, CONFIGURATIONS, PLUGINS};
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::{command, run};
 use podnet_netns_tests::reply;
@@ -287,12 +287,9 @@ fn network() -> Result<Network, Failure> {
 
 /// Puts a configuration and the plugins where [`findings`] looks for them.
 pub(crate) fn install(list: &Value) -> Outcome {
-    fs::create_dir_all("/run/net.d")?;
-    fs::create_dir_all("/run/bin")?;
-    fs::write("/run/net.d/10-podnet.conflist", list.to_string())?;
-    fs::copy(tools::podnet()?, "/run/bin/podnet")?;
-    fs::set_permissions("/run/bin/podnet", fs::Permissions::from_mode(0o755))?;
-    Ok(std::os::unix::fs::symlink("podnet", "/run/bin/loopback")?)
+    installed::install()?;
+    fs::create_dir_all(CONFIGURATIONS)?;
+    Ok(fs::write(format!("{CONFIGURATIONS}/10-podnet.conflist"), list.to_string())?)
 }
 
 /// A node with a configuration, plugins and a pod.
@@ -314,7 +311,7 @@ pub(crate) fn shell(script: &str) -> Outcome {
 
 /// The findings, and the exit code.
 pub(crate) fn findings(args: &[&str]) -> Result<(Vec<Value>, i32), Failure> {
-    let folders = ["doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin", "--output", "json"];
+    let folders = ["doctor", "--conf-dir", CONFIGURATIONS, "--bin-dir", PLUGINS, "--output", "json"];
     let finished = podnet(&[&folders, args].concat(), "")?;
     ensure!(finished.stderr.is_empty(), "{finished}");
     let found = serde_json::from_str(&finished.stdout).doing(&finished)?;
@@ -366,7 +363,7 @@ fn nothing_ails_a_good_node() -> Outcome {
 fn people_read_the_same() -> Outcome {
     let _pod = good_node()?;
     shell("sysctl -qw net.ipv4.ip_forward=0")?;
-    let finished = podnet(&["doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin"], "")?;
+    let finished = podnet(&["doctor", "--conf-dir", CONFIGURATIONS, "--bin-dir", PLUGINS], "")?;
     ensure_eq!(finished.status.code(), Some(1), "{finished}");
     let lines: Vec<&str> = finished.stdout.lines().collect();
     ensure_eq!(lines[0], "error   forwarding: net/ipv4/ip_forward: forwarding is off", "{finished}");

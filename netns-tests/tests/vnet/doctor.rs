@@ -1,12 +1,14 @@
 //! `podnet doctor` in mode vnet: nothing ails a node that is well, and what does is found.
 
+use std::time::Duration;
+
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::tool;
 use podnet_netns_tests::stand_in::{Answer, StandIn};
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::{ensure, ensure_eq, ipamd, tools};
+use podnet_netns_tests::{ensure, ensure_eq, ipamd, tools, wait};
 use serde_json::{Value, json};
 
 use super::tool::{Datapath, Stage, Test};
@@ -205,6 +207,10 @@ fn a_dead_pod(datapath: Datapath, family: Family) -> Outcome {
     let (dead, added) = stage.up("b")?;
     dead.netns.remove()?;
     await_end(added.interface(usize::from(datapath == Datapath::Bridge))?)?;
+    wait::until(Duration::from_secs(10), "the daemon misses the pod", || {
+        let missing = stage.daemon.get("/debug/status")?.json()?["reconciliation"]["missing"].take();
+        Ok((missing.as_array().is_some_and(|missing| !missing.is_empty())).then_some(()))
+    })?;
     let (found, code) = findings(&[])?;
     let leftovers = found.iter().find(|finding| finding["check"] == "leftovers").doing(json!(found))?;
     ensure_eq!((&leftovers["object"], code), (&json!("network azure"), 1), "{leftovers}");
