@@ -50,7 +50,7 @@ pub(crate) struct Ailment {
 pub(crate) const HEALTHY: Ailment =
     Ailment { name: "", provoke: "", check: "", object: "", severity: "warning", args: &[] };
 
-const AILMENTS: &[Ailment] = &[
+pub(crate) const AILMENTS: &[Ailment] = &[
     Ailment {
         name: "forwarding",
         provoke: "sysctl -qw net.ipv4.ip_forward=0",

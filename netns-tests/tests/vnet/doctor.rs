@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::tool::{Datapath, Stage, Test};
 use super::{bridge, network};
 use crate::daemon_addresses::{SOCKET, start_with};
-use crate::doctor::{Ailment, HEALTHY, findings, install, is_mended};
+use crate::doctor::{AILMENTS, Ailment, HEALTHY, findings, install, is_mended};
 use crate::node_tool::await_end;
 
 /// By either datapath.
@@ -35,104 +35,53 @@ const ALONE: &[crate::node_tool::Test] = &[
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     let alone = ALONE.iter().map(|&(name, body)| super::case(&format!("doctor::{name}"), body));
-    let mended = AILMENTS.iter().map(|(datapath, ailment)| {
-        super::case(&format!("doctor::mends_{}", ailment.name), move || mends(*datapath, ailment))
+    let of_kubenet = OF_KUBENET.iter().map(|&(datapath, name)| {
+        mended(datapath, name, move || AILMENTS.iter().find(|ailment| ailment.name == name).doing(name))
     });
-    alone.chain(mended)
+    let of_uplinks = [Datapath::Transparent, Datapath::Bridge].into_iter().flat_map(|datapath| {
+        OF_UPLINKS.iter().map(move |ailment| mended(datapath, ailment.name, move || Ok(ailment)))
+    });
+    alone.chain(of_kubenet).chain(of_uplinks)
 }
 
-/// What is wrong with nodes of a datapath.
-const AILMENTS: &[(Datapath, Ailment)] = &[
-    (
-        Datapath::Transparent,
-        Ailment {
-            name: "forwarding_of_ipv6",
-            provoke: "sysctl -qw net.ipv6.conf.all.forwarding=0",
-            check: "forwarding",
-            object: "net/ipv6/conf/all/forwarding",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Transparent,
-        Ailment {
-            name: "a_policy_of_ip6tables",
-            provoke: "ip6tables-nft -P FORWARD DROP",
-            check: "forward-policy",
-            object: "chain FORWARD of nftables table ip6 filter",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Transparent,
-        Ailment {
-            name: "a_link_to_the_network_that_is_down",
-            provoke: "ip link set uplink down",
-            check: "uplink",
-            object: "network azure",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Transparent,
-        Ailment {
-            name: "a_link_to_the_network_of_another_name",
-            provoke: "ip link set uplink down; ip link set uplink name renamed up",
-            check: "uplink",
-            object: "network azure",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Bridge,
-        Ailment {
-            name: "a_port_to_the_network_that_is_down",
-            provoke: "ip link set uplink down",
-            check: "uplink",
-            object: "network azure",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Bridge,
-        Ailment {
-            name: "a_port_to_the_network_of_another_name",
-            provoke: "ip link set uplink down; ip link set uplink name renamed up",
-            check: "uplink",
-            object: "network azure",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Bridge,
-        Ailment {
-            name: "br_netfilter",
-            provoke: "sysctl -qw net.bridge.bridge-nf-call-ip6tables=0",
-            check: "br-netfilter",
-            object: "bridge-nf-call-ip6tables",
-            ..HEALTHY
-        },
-    ),
-    (
-        Datapath::Bridge,
-        Ailment {
-            name: "forwarding_of_the_bridge",
-            provoke: "sysctl -qw net.ipv4.conf.azure0.forwarding=0",
-            check: "forwarding",
-            object: "net/ipv4/conf/azure0/forwarding",
-            severity: "error",
-            ..HEALTHY
-        },
-    ),
+/// What ails nodes of mode kubenet too, by name.
+const OF_KUBENET: &[(Datapath, &str)] = &[
+    (Datapath::Transparent, "forwarding_of_ipv6"),
+    (Datapath::Transparent, "a_policy_of_ip6tables"),
+    (Datapath::Bridge, "br_netfilter"),
 ];
 
+/// What may be wrong with the link that the list names.
+const OF_UPLINKS: &[Ailment] = &[
+    Ailment {
+        name: "a_link_to_the_network_that_is_down",
+        provoke: "ip link set uplink down",
+        check: "uplink",
+        object: "network azure",
+        severity: "error",
+        ..HEALTHY
+    },
+    Ailment {
+        name: "a_link_to_the_network_of_another_name",
+        provoke: "ip link set uplink down; ip link set uplink name renamed up",
+        check: "uplink",
+        object: "network azure",
+        severity: "error",
+        ..HEALTHY
+    },
+];
+
+fn mended(
+    datapath: Datapath,
+    name: &str,
+    ailment: impl Fn() -> Result<&'static Ailment, Failure> + Send + Sync + 'static,
+) -> Case {
+    let name = format!("doctor::{}::mends_{name}", datapath.word());
+    super::case(&name, move || mends(datapath, ailment()?))
+}
+
 /// Each on a node with a pod, whose list names the link to the network.
-fn mends(datapath: Datapath, ailment: &'static Ailment) -> Outcome {
+fn mends(datapath: Datapath, ailment: &Ailment) -> Outcome {
     if datapath == Datapath::Transparent {
         make_uplink()?;
     }

@@ -27,7 +27,7 @@ pub(super) enum Datapath {
 }
 
 impl Datapath {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Transparent => "transparent",
             Self::Bridge => "bridge",
