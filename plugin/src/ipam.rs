@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use daemon::DaemonConfig;
-pub(crate) use daemon::{Daemon, DaemonError, Kind, Offer, Offered, Style};
+pub(crate) use daemon::{DEFAULT_SOCKET, Daemon, DaemonError, Kind, Offer, Offered, Style};
 pub(crate) use delegate::{Delegate, DelegateError};
 pub(crate) use fixed::Fixed;
 pub(crate) use grant::{Gateways, Grant, GrantError};

@@ -1,19 +1,22 @@
 //! `podnet doctor` in mode vnet: nothing ails a node that is well, and what does is found.
 
+use std::path::Path;
 use std::time::Duration;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::installed::{self, CONFIGURATIONS};
+use podnet_netns_tests::ipamd::{self, Ipamd};
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::tool;
 use podnet_netns_tests::stand_in::{Answer, StandIn};
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::{ensure, ensure_eq, ipamd, tools, wait};
+use podnet_netns_tests::{ensure, ensure_eq, tools, wait};
 use serde_json::{Value, json};
 
 use super::tool::{Datapath, Stage, Test};
 use super::{bridge, network};
-use crate::daemon_addresses::{SOCKET, start_with};
+use crate::daemon_addresses::{FOLDER, SOCKET, start_with};
 use crate::doctor::{AILMENTS, Ailment, HEALTHY, findings, install, is_mended};
 use crate::node_tool::await_end;
 
@@ -31,6 +34,7 @@ const ALONE: &[crate::node_tool::Test] = &[
     ("a_cns_that_is_well_or_away", a_cns),
     ("podnet_ipamd_in_the_place_of_a_cns", in_the_place_of_a_cns),
     ("no_link_to_the_network_at_all", no_uplink_at_all),
+    ("a_list_that_the_daemon_owes", a_list_that_is_owed),
 ];
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
@@ -265,5 +269,31 @@ fn no_uplink_at_all() -> Outcome {
     let finding = only_finding()?;
     ensure_eq!((&finding["check"], &finding["severity"]), (&json!("uplink"), &json!("error")), "{finding}");
     ensure!(finding["problem"].to_string().contains("no default route"), "{finding}");
+    Ok(())
+}
+
+/// The daemon writes the list itself, once it has addresses: there are none yet.
+fn a_list_that_is_owed() -> Outcome {
+    installed::install()?;
+    std::fs::create_dir_all(FOLDER)?;
+    let (socket, list) = ("/run/podnet/ipamd.sock", format!("{CONFIGURATIONS}/10-podnet.conflist"));
+    std::fs::create_dir_all(CONFIGURATIONS)?;
+    let source = format!("source: {{kind: podCIDR, file: {FOLDER}/node.json}}");
+    let conflist = format!("conflist: {{path: {list}, template: vnet-transparent}}");
+    let config = format!("listen: {{socket: {socket}}}\n{source}\n{conflist}\n");
+    let daemon = Ipamd::start_at(Path::new(socket), Path::new(FOLDER), &config)?;
+    let (found, code) = findings(&[])?;
+    ensure_eq!(code, 1, "exit code");
+    let of = |check: &str| found.iter().find(|finding| finding["check"] == check).doing(json!(found));
+    ensure_eq!(of("conflist")?["fix"], "podnet-ipamd status", "what to do");
+    let problem = of("daemon")?["problem"].to_string();
+    ensure!(problem.contains("it is not ready"), "{problem}");
+    let node = json!({"spec": {"podCIDRs": ["10.244.1.0/24"]}});
+    std::fs::write(format!("{FOLDER}/node.json"), node.to_string())?;
+    daemon.ready()?;
+    wait::until(Duration::from_secs(10), "the list", || Ok(Path::new(&list).exists().then_some(())))?;
+    forward()?;
+    let (found, code) = findings(&[])?;
+    ensure_eq!(code, 0, "exit code with {}", json!(found));
     Ok(())
 }

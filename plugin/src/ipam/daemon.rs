@@ -28,7 +28,7 @@ use super::{Gateways, Grant, GrantError};
 use crate::error::{Error, chain};
 use crate::netconf::NetConf;
 use crate::record::Record;
-pub(crate) use config::{DaemonConfig, Kind};
+pub(crate) use config::{DEFAULT_SOCKET, DaemonConfig, Kind};
 pub(crate) use offer::{Offer, OfferError, Offered};
 
 /// How long a daemon that does not listen is waited for in ADD: longer than podnet-ipamd needs to start again.

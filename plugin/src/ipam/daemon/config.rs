@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::netconf::{ConfigError, NetConf};
 
 /// Where podnet-ipamd listens.
-const DEFAULT_SOCKET: &str = "/run/podnet/ipamd.sock";
+pub(crate) const DEFAULT_SOCKET: &str = "/run/podnet/ipamd.sock";
 
 /// Where a CNS listens.
 const DEFAULT_URL: &str = "http://localhost:10090";

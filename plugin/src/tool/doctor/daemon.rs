@@ -25,12 +25,13 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// HTTP status "Not Found" (RFC 9110 section 15).
 const NOT_FOUND: u16 = 404;
 
-/// Asks every daemon that a configuration names, or the record of a pod.
+/// Asks every daemon that a configuration names, or the record of a pod, and the one that a configuration is awaited of.
 pub(super) fn check(node: &Node) -> Vec<Finding> {
     let entries = node.files.iter().flat_map(ConfFile::entries);
     let recorded = node.records.iter().map(|record| &record.config);
+    let awaited = node.awaited_daemon().map(|socket| Server::Socket(socket.to_owned()));
     let mut servers: Vec<Server> = Vec::new();
-    for server in entries.chain(recorded).filter_map(server_of) {
+    for server in entries.chain(recorded).filter_map(server_of).chain(awaited) {
         if !servers.contains(&server) {
             servers.push(server);
         }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Options;
 use crate::dropin;
+use crate::ipam::DEFAULT_SOCKET;
 use crate::mode::Mode;
 use crate::record::{Record, Registry, Reserved};
 use crate::settings::Settings;
@@ -95,6 +96,12 @@ impl Node {
         let subnets = configured.chain(self.networks.iter().flat_map(Network::subnets));
         let reserved = self.records.iter().filter_map(|record| record.reserved.as_ref());
         subnets.map(|subnet| subnet.addr()).chain(reserved.flat_map(Reserved::addresses))
+    }
+
+    /// podnet-ipamd's socket, where it is the daemon that a list is to come from: there is none.
+    pub(super) fn awaited_daemon(&self) -> Option<&'static Path> {
+        let socket = Path::new(DEFAULT_SOCKET);
+        (self.files.is_empty() && socket.exists()).then_some(socket)
     }
 
     /// The content of a network's file.
