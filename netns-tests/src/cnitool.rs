@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::failure::{Context as _, Failure};
+use crate::installed::CONFIGURATIONS;
 use crate::network::Pod;
 use crate::process::{Finished, command, run};
 use crate::tools::CnitoolVersion;
-
-/// Where a sandbox keeps network configurations.
-const CONFIGURATIONS: &str = "/run/net.d";
 
 /// One version of the tool with one network loaded.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ pub mod fabric;
 pub mod failure;
 pub mod fleet;
 pub mod harness;
+pub mod installed;
 pub mod ipamd;
 pub mod machine;
 pub mod masq;

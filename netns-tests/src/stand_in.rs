@@ -137,6 +137,10 @@ fn respond(mut stream: impl Read + Write, heard: &Mutex<Vec<String>>, answer: &M
         endpoint if endpoint.starts_with("/network/endpoints/") => {
             Answer::ok(&json!({"response": {"ReturnCode": 99, "Message": ""}}))
         }
+        // What podnet-ipamd has, and a CNS has not.
+        page if ["/readyz", "/debug/status"].iter().any(|it| page.starts_with(it)) => {
+            Answer::http("404 Not Found", "404 page not found")
+        }
         _ => Answer::ok(&json!({"podIPInfo": null, "response": {"ReturnCode": 0, "Message": ""}})),
     };
     match answer {

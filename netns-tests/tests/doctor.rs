@@ -1,10 +1,10 @@
 //! `podnet doctor`: each ailment is brought about, found, mended by the very command that is printed, and gone.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::harness::Case;
+use podnet_netns_tests::installed::{self, CONFIGURATIONS, PLUGINS};
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::process::{command, run};
 use podnet_netns_tests::reply;
@@ -35,22 +35,22 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Something that is wrong with a node.
-struct Ailment {
-    name: &'static str,
+pub(crate) struct Ailment {
+    pub(crate) name: &'static str,
     /// What brings it about, for a shell.
-    provoke: &'static str,
+    pub(crate) provoke: &'static str,
     /// Which check finds it, with a text of what it is about.
-    check: &'static str,
-    object: &'static str,
-    severity: &'static str,
+    pub(crate) check: &'static str,
+    pub(crate) object: &'static str,
+    pub(crate) severity: &'static str,
     /// What the doctor is told besides.
-    args: &'static [&'static str],
+    pub(crate) args: &'static [&'static str],
 }
 
-const HEALTHY: Ailment =
+pub(crate) const HEALTHY: Ailment =
     Ailment { name: "", provoke: "", check: "", object: "", severity: "warning", args: &[] };
 
-const AILMENTS: &[Ailment] = &[
+pub(crate) const AILMENTS: &[Ailment] = &[
     Ailment {
         name: "forwarding",
         provoke: "sysctl -qw net.ipv4.ip_forward=0",
@@ -285,31 +285,33 @@ fn network() -> Result<Network, Failure> {
     Network::of(Subject::Podnet, Family::Dual)
 }
 
+/// Puts a configuration and the plugins where [`findings`] looks for them.
+pub(crate) fn install(list: &Value) -> Outcome {
+    installed::install()?;
+    fs::create_dir_all(CONFIGURATIONS)?;
+    Ok(fs::write(format!("{CONFIGURATIONS}/10-podnet.conflist"), list.to_string())?)
+}
+
 /// A node with a configuration, plugins and a pod.
 fn good_node() -> Result<Pod, Failure> {
-    fs::create_dir_all("/run/net.d")?;
-    fs::create_dir_all("/run/bin")?;
-    fs::write("/run/net.d/10-podnet.conflist", network()?.conflist().to_string())?;
-    fs::copy(tools::podnet()?, "/run/bin/podnet")?;
-    fs::set_permissions("/run/bin/podnet", fs::Permissions::from_mode(0o755))?;
-    std::os::unix::fs::symlink("podnet", "/run/bin/loopback")?;
+    install(&network()?.conflist())?;
     let pod = Pod::create("a")?;
     network()?.add(&pod)?;
     Ok(pod)
 }
 
-fn shell(script: &str) -> Outcome {
+pub(crate) fn shell(script: &str) -> Outcome {
     let mut shell = command("sh", ["-e", "-c", script]);
     let folder = tools::podnet()?.parent().map(ToOwned::to_owned).unwrap_or_default();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))?;
-    shell.env("PATH", path).env("NEW_SUBNET", "172.20.0.0/24");
+    shell.env("PATH", path).env("NEW_SUBNET", "172.20.0.0/24").env("UPLINK", "renamed");
     run(&mut shell, b"")?.success().map(drop)
 }
 
 /// The findings, and the exit code.
-fn findings(args: &[&str]) -> Result<(Vec<Value>, i32), Failure> {
-    let folders = ["doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin", "--output", "json"];
+pub(crate) fn findings(args: &[&str]) -> Result<(Vec<Value>, i32), Failure> {
+    let folders = ["doctor", "--conf-dir", CONFIGURATIONS, "--bin-dir", PLUGINS, "--output", "json"];
     let finished = podnet(&[&folders, args].concat(), "")?;
     ensure!(finished.stderr.is_empty(), "{finished}");
     let found = serde_json::from_str(&finished.stdout).doing(&finished)?;
@@ -318,6 +320,11 @@ fn findings(args: &[&str]) -> Result<(Vec<Value>, i32), Failure> {
 
 fn mends(ailment: &Ailment) -> Outcome {
     let _pod = good_node()?;
+    is_mended(ailment)
+}
+
+/// On a node that is well: the ailment is brought about, found, and gone by the command that the finding has.
+pub(crate) fn is_mended(ailment: &Ailment) -> Outcome {
     shell(ailment.provoke)?;
     let is_it = |finding: &&Value| {
         finding["check"] == ailment.check
@@ -356,7 +363,7 @@ fn nothing_ails_a_good_node() -> Outcome {
 fn people_read_the_same() -> Outcome {
     let _pod = good_node()?;
     shell("sysctl -qw net.ipv4.ip_forward=0")?;
-    let finished = podnet(&["doctor", "--conf-dir", "/run/net.d", "--bin-dir", "/run/bin"], "")?;
+    let finished = podnet(&["doctor", "--conf-dir", CONFIGURATIONS, "--bin-dir", PLUGINS], "")?;
     ensure_eq!(finished.status.code(), Some(1), "{finished}");
     let lines: Vec<&str> = finished.stdout.lines().collect();
     ensure_eq!(lines[0], "error   forwarding: net/ipv4/ip_forward: forwarding is off", "{finished}");

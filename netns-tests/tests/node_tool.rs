@@ -56,7 +56,7 @@ pub(crate) fn podnet(args: &[&str], stdin: &str) -> Result<Finished, Failure> {
 }
 
 /// What it printed, for an exit code that is expected.
-fn document(args: &[&str], stdin: &str, code: i32) -> Result<Value, Failure> {
+pub(crate) fn document(args: &[&str], stdin: &str, code: i32) -> Result<Value, Failure> {
     let finished = podnet(&[args, &["--output", "json"]].concat(), stdin)?;
     ensure_eq!(finished.status.code(), Some(code), "exit code of {finished}");
     serde_json::from_str(&finished.stdout).doing(&finished)
@@ -67,7 +67,7 @@ fn network() -> Result<Network, Failure> {
 }
 
 /// The differences by container.
-fn differences(document: &Value, container: &str) -> Vec<String> {
+pub(crate) fn differences(document: &Value, container: &str) -> Vec<String> {
     let pods = document.as_array().into_iter().flatten();
     let of_pod =
         pods.filter(|pod| pod["containerID"] == container).filter_map(|pod| pod["differences"].as_array());
@@ -178,14 +178,19 @@ fn check_finds_lost_record() -> Outcome {
 
 /// The containers that a run named, and whether it removed them.
 fn removals(args: &[&str], stdin: &str) -> Result<Vec<(String, bool)>, Failure> {
-    let found = document(&[&["gc", "--network", "kubenet"], args].concat(), stdin, 0)?;
+    removals_of("kubenet", args, stdin)
+}
+
+/// The same of any network.
+pub(crate) fn removals_of(network: &str, args: &[&str], stdin: &str) -> Result<Vec<(String, bool)>, Failure> {
+    let found = document(&[&["gc", "--network", network], args].concat(), stdin, 0)?;
     let of =
         |removal: &Value| Some((removal["containerID"].as_str()?.to_owned(), removal["removed"].as_bool()?));
     Ok(found.as_array().into_iter().flatten().filter_map(of).collect())
 }
 
 /// The kernel takes some time to end a namespace and the links of it.
-fn await_end(link: &str) -> Outcome {
+pub(crate) fn await_end(link: &str) -> Outcome {
     wait::until(Duration::from_secs(8), format_args!("the end of link {link}"), || {
         Ok(crate::look::find(Place::Node, link)?.is_none().then_some(()))
     })
@@ -305,7 +310,7 @@ fn gc_leaves_newer() -> Outcome {
 }
 
 /// containerd's state of a running container.
-fn task(container: &str) -> Outcome {
+pub(crate) fn task(container: &str) -> Outcome {
     let folder = format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{container}");
     fs::create_dir_all(&folder).doing(&folder)
 }

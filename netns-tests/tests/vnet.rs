@@ -6,6 +6,7 @@ mod all_routes;
 mod answers;
 mod bad_input;
 mod bridge;
+mod doctor;
 mod guarded;
 mod killed;
 mod lists;
@@ -13,6 +14,7 @@ mod memory;
 mod node_rules;
 mod ranges;
 mod state;
+mod tool;
 mod traffic;
 mod two_nodes;
 mod way_out;
@@ -57,7 +59,13 @@ pub(crate) fn cases() -> Vec<Case> {
         node_rules::TESTS.iter().map(test)
     });
     let of_one_family = lists::TESTS.iter().chain(killed::TESTS).map(|&(name, body)| case(name, body));
-    of_families.chain(of_services).chain(of_one_family).chain(bridge::cases()).collect()
+    of_families
+        .chain(of_services)
+        .chain(of_one_family)
+        .chain(bridge::cases())
+        .chain(tool::cases())
+        .chain(doctor::cases())
+        .collect()
 }
 
 /// A test's name and body.

@@ -263,6 +263,11 @@ impl Error {
         }
     }
 
+    /// Whether an address daemon took no notice: the next question would not be answered either.
+    pub(crate) fn is_unheard(&self) -> bool {
+        matches!(self, Self::Daemon(DaemonError::Client(error)) if error.is_unheard())
+    }
+
     /// Whether the same call may succeed later without anybody's doing: the kernel was short of something, or the address
     /// daemon is away or has no address at the moment.
     fn may_pass(&self) -> bool {

@@ -159,10 +159,20 @@ impl Actor {
             pods,
             reconciliation: self.findings.as_ref().map(|(findings, at)| Findings {
                 age_seconds: now.saturating_sub(*at).as_secs(),
-                ..findings.clone()
+                ..self.still(findings)
             }),
             events: events.collect(),
         }
+    }
+
+    /// What a look found, without the missing whose addresses have come back since.
+    fn still(&self, findings: &Findings) -> Findings {
+        let holds = |container: &str| {
+            self.pool.holders().any(|holder| holder.attachment.key().container() == container)
+        };
+        let mut still = findings.clone();
+        still.missing.retain(|missing| holds(&missing.container));
+        still
     }
 
     fn families(&self) -> Vec<FamilyStatus> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use podnet_netns_tests::cnitool::Cnitool;
 use podnet_netns_tests::ensure;
 use podnet_netns_tests::failure::{Context as _, Failure};
+use podnet_netns_tests::installed;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::process::{self, Finished, run};
 use podnet_netns_tests::reply;
@@ -90,6 +91,20 @@ impl<'a> Stage<'a> {
         for name in wanted.iter().map(AsRef::as_ref) {
             ensure!(text.contains(name), "`podnet {}` was to name {name}:\n{text}", args.join(" "));
         }
+        Ok(())
+    }
+
+    /// `podnet doctor`, which has to say this among all that it says.
+    pub(crate) fn doctor(&self, wanted: &str) -> Result<(), Failure> {
+        let finished = self.podnet(&[
+            "doctor",
+            "--conf-dir",
+            installed::CONFIGURATIONS,
+            "--bin-dir",
+            installed::PLUGINS,
+        ])?;
+        self.screen.output(&finished.stdout)?;
+        ensure!(finished.stdout.contains(wanted), "it was to say {wanted:?}: {finished}");
         Ok(())
     }
 

@@ -160,7 +160,7 @@ fn removal(stage: &Stage<'_>, pods: &Pods) -> Outcome {
 }
 
 /// Waits for the kernel, which takes down a namespace's links some time after its name is gone.
-fn gone(link: &str) -> Outcome {
+pub(crate) fn gone(link: &str) -> Outcome {
     let there = Path::new("/sys/class/net").join(link);
     wait::until(Duration::from_secs(5), format_args!("end of {link}"), || Ok((!there.exists()).then_some(())))
 }

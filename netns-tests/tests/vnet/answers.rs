@@ -11,7 +11,7 @@ use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::stand_in::{Answer, StandIn};
 use podnet_netns_tests::subject::{Family, SUBNET_V4, SUBNET_V6};
-use podnet_netns_tests::{ensure, ensure_eq};
+use podnet_netns_tests::{ensure, ensure_eq, probe};
 use serde_json::json;
 
 use super::{Test, network};
@@ -63,6 +63,8 @@ fn answers(family: Family) -> Outcome {
     let (daemon, network) = stage(family)?;
     let of_node = if family.has_v4() { "10.244.1.9" } else { "fd00:10:244:1::9" };
     Place::Node.ip(&["addr", "add", of_node, "dev", "lo"])?;
+    // Of IPv6 the kernel makes the address its own a moment later.
+    probe::reach(Place::Node, Place::Node, of_node.parse()?, Duration::from_secs(3))?;
     let outside = if family.has_v4() { "10.99.0.1" } else { "fd00:99::1" };
     let nothing =
         |infos| Answer::ok(&json!({"podIPInfo": infos, "response": {"ReturnCode": 0, "Message": ""}}));

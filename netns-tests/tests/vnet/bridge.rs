@@ -59,7 +59,7 @@ fn fixed(family: Family, host: u8) -> Result<Network, Failure> {
 }
 
 /// Whether frames between ports of bridges pass the node's rules of IP.
-fn set_br_netfilter(on: bool) -> Outcome {
+pub(super) fn set_br_netfilter(on: bool) -> Outcome {
     for name in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
         std::fs::write(format!("/proc/sys/net/bridge/{name}"), if on { "1" } else { "0" })?;
     }

@@ -11,6 +11,7 @@ use podnet_netns_tests::snapshot::Snapshot;
 use podnet_netns_tests::subject::Family;
 use podnet_netns_tests::talk::Talk;
 use podnet_netns_tests::{ensure, ensure_eq, probe};
+use serde_json::Value;
 
 use super::traffic::kubenet;
 use super::{Test, daemon, network};
@@ -35,7 +36,7 @@ fn there_and_back(family: Family) -> Outcome {
     let old = ["old1", "old2"].map(|name| up(&kubenet, name));
     let [old1, old2] = old;
     let (old1, old2) = (old1?, old2?);
-    let born = look::link((&old1.pod).into(), "eth0")?;
+    let born = identity(&old1)?;
     talks.extend(between(&old1, &old2)?);
     talks.extend(with_others(&old1, &other)?);
 
@@ -60,7 +61,7 @@ fn there_and_back(family: Family) -> Outcome {
     for talk in talks {
         ensure!(talk.end()? > 1, "nobody talked");
     }
-    ensure_eq!(look::link((&old1.pod).into(), "eth0")?, born, "the link of the first pod");
+    ensure_eq!(identity(&old1)?, born, "the link of the first pod");
     for pod in [old1, old2, new1, new2, back] {
         kubenet.del(&pod.pod, None)?;
     }
@@ -72,6 +73,12 @@ fn there_and_back(family: Family) -> Outcome {
 struct Up {
     pod: Pod,
     added: podnet_netns_tests::reply::Added,
+}
+
+/// By what a link that was made anew would be another one.
+fn identity(pod: &Up) -> Result<(Value, Value, Vec<String>), Failure> {
+    let mut link = look::link((&pod.pod).into(), "eth0")?;
+    Ok((link["link_index"].take(), link["address"].take(), look::addresses(&link)))
 }
 
 fn up(list: &Network, name: &str) -> Result<Up, Failure> {

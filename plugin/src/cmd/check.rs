@@ -9,8 +9,29 @@ use crate::mode::PodFacts;
 use crate::record::{ATTACHMENTS, Lease, Registry, Reserved, addresses};
 use crate::settings::Settings;
 
+/// What a look at an attachment came to.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// How it differs from what ADD made.
+    pub(crate) differences: Vec<String>,
+    /// Why the source of its addresses did not say what it knows of them; `None`: it did, or was not to be asked.
+    pub(crate) unanswered: Option<Error>,
+}
+
 /// Verifies the attachment.
-pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
+pub(super) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
+    match look(attachment, netns, true)? {
+        Seen { differences, .. } if !differences.is_empty() => Err(Error::Differs(differences)),
+        Seen { unanswered: Some(error), .. } => Err(error),
+        Seen { .. } => Ok(()),
+    }
+}
+
+/// Looks at the attachment.
+///
+/// # Arguments
+/// `asks`: whether the source of its addresses is asked, too.
+pub(crate) fn look(attachment: &Attachment, netns: &str, asks: bool) -> Result<Seen, Error> {
     let mut settings = Settings::read(&attachment.network, &attachment.args()?)?;
     let previous = attachment.network.prev_result()?;
     let sandbox = open_sandbox(netns, attachment.netns_override)?;
@@ -43,9 +64,11 @@ pub(crate) fn check(attachment: &Attachment, netns: &str) -> Result<(), Error> {
     let mut differences: Vec<String> = Vec::new();
     differences.extend(verify(&network, &sandbox, None)?.iter().map(ToString::to_string));
     differences.extend(translated::check(&owner, &mode.pod().host_ports, &network.addresses)?);
-    differences.extend(ipam.check(&owner, &leases, netns)?);
+    let known = if asks { ipam.check(&owner, &leases, netns) } else { Ok(Vec::new()) };
+    let (forgotten, unanswered) = known.map_or_else(|error| (Vec::new(), Some(error)), |found| (found, None));
+    differences.extend(forgotten);
     differences.extend(answered.iter().flat_map(|answered| answered.differences(&leases)));
-    if differences.is_empty() { Ok(()) } else { Err(Error::Differs(differences)) }
+    Ok(Seen { differences, unanswered })
 }
 
 /// What the record says that ADD made.

@@ -1,10 +1,10 @@
 //! Podnet's own verbs, one a file, and what every plugin has before and after a verb.
 
 mod add;
-mod check;
+pub(crate) mod check;
 pub(crate) mod del;
 pub(crate) mod gc;
-mod status;
+pub(crate) mod status;
 mod taken;
 mod translated;
 

@@ -1,12 +1,13 @@
 //! STATUS: whether ADD could be served now. Changes nothing and waits for nobody.
 
 use podnet_cni::{Args, Network};
-use podnet_datapath::{Feature, check_bridge, check_network_port, check_uplink, probe};
+use podnet_datapath::{ApplyError, Feature, check_bridge, check_network_port, check_uplink, probe};
 
 use super::warn_of_promiscuity;
 use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::mode::{Mode, kubenet, vnet};
+use crate::netconf::Vnet;
 use crate::portmap;
 use crate::record::Registry;
 use crate::settings::Settings;
@@ -18,12 +19,10 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
     warn_of_promiscuity(&settings.mode);
     let ready = || {
         let (mode, pod) = (&settings.mode, settings.mode.pod());
-        let is_vnet = matches!(mode, Mode::Vnet(_));
-        let network_port = if let Mode::Vnet(vnet) = mode { vnet::network_port(vnet) } else { None };
         let is_needed = |feature: &Feature| match feature {
             Feature::Veth => true,
-            Feature::Bridge => !is_vnet || network_port.is_some(),
-            Feature::NfTables => is_vnet || pod.ip_masq,
+            Feature::Bridge => mode.bridge().is_some(),
+            Feature::NfTables => matches!(mode, Mode::Vnet(_)) || pod.ip_masq,
             Feature::Ifb => pod.bandwidth.limits_egress(),
         };
         let lacking = probe()?.into_iter().filter(is_needed);
@@ -39,13 +38,18 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
             Mode::Kubenet(kubenet) => {
                 check_bridge(&kubenet::bridge(kubenet, settings.ipam.next_gateways()))?;
             }
-            Mode::Vnet(vnet) => match &network_port {
-                Some(port) => check_network_port(port)?,
-                None => vnet.uplink.iter().try_for_each(check_uplink)?,
-            },
+            Mode::Vnet(vnet) => check_way_out(vnet)?,
         }
         settings.ensure_apart()?;
         settings.ipam.probe()
     };
     ready().map_err(|error| Error::NotReady(Box::new(error)))
+}
+
+/// Whether the node's link to its network is what mode vnet needs; changes nothing.
+pub(crate) fn check_way_out(vnet: &Vnet) -> Result<(), ApplyError> {
+    match vnet::network_port(vnet) {
+        Some(port) => check_network_port(&port),
+        None => vnet.uplink.iter().try_for_each(check_uplink),
+    }
 }

@@ -11,6 +11,8 @@ use podnet_datapath::{
     Promiscuity, Veth, VlanLink, Vlans,
 };
 
+pub(crate) use conf::DEFAULT_BRIDGE;
+
 use super::interface::{Common, Kind, Wish};
 use crate::error::Error;
 use crate::ipam::{Gateways, Ipam};

@@ -18,6 +18,8 @@ mod ptp;
 use std::ffi::OsStr;
 use std::path::Path;
 
+pub(crate) use bridge::DEFAULT_BRIDGE;
+
 use podnet_cni::{AddResult, Network};
 
 use crate::error::{Error, chain};

@@ -147,6 +147,11 @@ impl Daemon {
         Self::read(kind.unwrap_or_else(|| given.kind()), &given, &conf, style, args)
     }
 
+    /// Who is asked.
+    pub(crate) fn into_server(self) -> Server {
+        self.server
+    }
+
     /// The same daemon, for a datapath that needs other gateways than a bridge that holds them.
     pub(super) fn with_gateways(self, gateways: Gateways) -> Self {
         Self { gateways, ..self }

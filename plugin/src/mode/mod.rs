@@ -49,6 +49,14 @@ impl Mode {
         }
     }
 
+    /// The bridge that pods are on, if they are on one.
+    pub(crate) fn bridge(&self) -> Option<LinkName> {
+        match self {
+            Self::Kubenet(kubenet) => Some(kubenet.bridge.clone()),
+            Self::Vnet(vnet) => vnet::network_port(vnet).map(|port| port.bridge),
+        }
+    }
+
     /// What the pod needs of gateways.
     pub(crate) fn gateways(&self) -> Gateways {
         match self {

@@ -3,17 +3,19 @@
 //! The record of a pod holds the configuration, the arguments and what IPAM gave, so that nothing has to be asked of
 //! the runtime. A pod that comes or goes meanwhile is passed over.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use podnet_cni::json::member;
 use podnet_datapath::{OwnerId, PodLink, links};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::table::{cell, table};
 use super::{Form, cached, complaints, json, request};
-use crate::cmd::Podnet;
+use crate::cmd::check::{Seen, look};
 use crate::error::{Error, chain};
 use crate::outcome::Outcome;
-use crate::plugin::Plugin;
 use crate::record::{ATTACHMENTS, Record, RecordError, Registry};
 
 /// A pod, and how it differs.
@@ -37,14 +39,20 @@ pub(super) struct Report {
     pub(super) pods: Vec<Checked>,
     /// What could not be looked at, and why.
     pub(super) failures: Vec<String>,
+    /// The address daemons that are away: what they know of the pods was not compared.
+    pub(super) away: BTreeSet<String>,
 }
+
+/// The daemons that did not answer, by `ipam` of the configuration, and why. Each is waited for once.
+type Away = BTreeMap<String, String>;
 
 /// Checks the pods of a network, or all; the exit code is 0 without differences, 1 with some, 2 where something could
 /// not be looked at.
 pub(super) fn run(network: Option<&str>, bin_dir: PathBuf, form: Form) -> Outcome {
     let report = report(network, &[bin_dir])
         .unwrap_or_else(|error| Report { failures: vec![chain(&error)], ..Report::default() });
-    let Report { pods, failures } = report;
+    let Report { pods, mut failures, away } = report;
+    failures.extend(away);
     let differ = pods.iter().any(|pod| !pod.differences.is_empty());
     let code = if failures.is_empty() { u8::from(differ) } else { 2 };
     let stderr = complaints("check", &failures);
@@ -63,12 +71,13 @@ pub(super) fn report(network: Option<&str>, plugin_dirs: &[PathBuf]) -> Result<R
     let is_wanted = |name: &str| network.is_none_or(|network| network == name);
     let mut report = Report::default();
     let mut recorded: Vec<OwnerId> = Vec::new();
+    let mut away = Away::new();
     // Links first: a pod that comes meanwhile has its record before its link.
     let links = links()?;
     if let Some(registry) = Registry::open()? {
         recorded = registry.ids()?;
         for &id in &recorded {
-            match look(&registry, id, &is_wanted, plugin_dirs) {
+            match checked(&registry, id, &is_wanted, plugin_dirs, &mut away) {
                 Ok(checked) => report.pods.extend(checked),
                 Err(failure) => report.failures.push(failure),
             }
@@ -77,6 +86,7 @@ pub(super) fn report(network: Option<&str>, plugin_dirs: &[PathBuf]) -> Result<R
     let lost =
         links.iter().filter(|link| is_wanted(&link.label.network) && !recorded.contains(&link.label.id));
     report.pods.extend(lost.map(unrecorded));
+    report.away.extend(away.into_values());
     report.pods.sort_by(|a, b| {
         (&a.network, &a.container_id, &a.ifname).cmp(&(&b.network, &b.container_id, &b.ifname))
     });
@@ -84,11 +94,12 @@ pub(super) fn report(network: Option<&str>, plugin_dirs: &[PathBuf]) -> Result<R
 }
 
 /// One record's pod; nothing where it is another network's, or somebody is at work on it.
-fn look(
+fn checked(
     registry: &Registry,
     id: OwnerId,
     is_wanted: &dyn Fn(&str) -> bool,
     plugin_dirs: &[PathBuf],
+    away: &mut Away,
 ) -> Result<Option<Checked>, String> {
     let failure = |error: RecordError| chain(&error);
     let Some(record) = registry.read(id).map_err(failure)? else {
@@ -99,7 +110,7 @@ fn look(
     if !is_wanted(&record.network) || matches!(registry.try_lock(id), Err(RecordError::Busy(_))) {
         return Ok(None);
     }
-    let differences = differences(&record, plugin_dirs);
+    let differences = differences(&record, plugin_dirs, away);
     if registry.read(id).map_err(failure)?.as_ref() != Some(&record) {
         return Ok(None);
     }
@@ -110,15 +121,20 @@ fn look(
     Ok(Some(Checked { network, container_id, ifname, pod, differences }))
 }
 
-fn differences(record: &Record, plugin_dirs: &[PathBuf]) -> Result<Vec<String>, String> {
+fn differences(record: &Record, plugin_dirs: &[PathBuf], away: &mut Away) -> Result<Vec<String>, String> {
     if record.reserved.is_none() {
         return Ok(vec!["its ADD was cut short; DEL or podnet gc removes what it left".to_owned()]);
     }
     let attachment = request::attachment(record, cached::result(record), plugin_dirs.to_vec())
         .map_err(|error| chain(&error))?;
-    match Podnet.check(&attachment, &record.sandbox) {
-        Ok(()) => Ok(Vec::new()),
-        Err(Error::Differs(differences)) => Ok(differences),
+    let source = member(&record.config, "ipam").map(Value::to_string).unwrap_or_default();
+    match look(&attachment, &record.sandbox, !away.contains_key(&source)) {
+        Ok(Seen { differences, unanswered: Some(error) }) if error.is_unheard() => {
+            away.insert(source, chain(&error));
+            Ok(differences)
+        }
+        Ok(Seen { differences, unanswered: Some(error) }) if differences.is_empty() => Err(chain(&error)),
+        Ok(Seen { differences, .. }) => Ok(differences),
         Err(error @ (Error::Netns(_) | Error::OwnNetns)) => Ok(vec![chain(&error)]),
         Err(error) => Err(chain(&error)),
     }

@@ -11,7 +11,7 @@ use crate::netconf::{CniArgs, ConfigError, bridge_name, mtu};
 use super::Bridge;
 
 /// The reference plugin's bridge.
-const DEFAULT_BRIDGE: &str = "cni0";
+pub(crate) const DEFAULT_BRIDGE: &str = "cni0";
 
 /// The largest VLAN that has an id (IEEE 802.1Q).
 const LAST_VLAN: u16 = 4094;

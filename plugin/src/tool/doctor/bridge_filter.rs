@@ -1,6 +1,7 @@
-//! `br_netfilter`: whether what neighbours on a bridge send each other passes the node's rules.
+//! `br_netfilter`: whether what neighbours on a bridge send each other passes the node's rules. What pods send that are behind
+//! links of their own does in any case.
 
-use podnet_datapath::parameter;
+use podnet_datapath::{links, parameter};
 
 use super::finding::{Finding, Severity, sysctl};
 use super::node::Node;
@@ -9,9 +10,15 @@ use crate::error::Error;
 const IPV4: &str = "bridge/bridge-nf-call-iptables";
 const IPV6: &str = "bridge/bridge-nf-call-ip6tables";
 
-/// Looks at the parameters.
+/// Looks at the parameters, where pods are on a bridge or will be.
 pub(super) fn check(node: &Node) -> Result<Vec<Finding>, Error> {
-    let mut found = vec![(IPV4, parameter(IPV4)?)];
+    if node.bridges().next().is_none() && links()?.iter().all(|link| link.bridge.is_none()) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    if node.has_ipv4() {
+        found.push((IPV4, parameter(IPV4)?));
+    }
     if node.has_ipv6() {
         found.push((IPV6, parameter(IPV6)?));
     }

@@ -25,7 +25,7 @@ struct File {
 /// Looks at the files.
 pub(super) fn check(node: &Node) -> Vec<Finding> {
     let files: Vec<File> = node.files.iter().map(File::of).collect();
-    findings(&node.conf_dir, &files)
+    findings(&node.conf_dir, &files, node.awaited_daemon().is_some())
 }
 
 impl File {
@@ -55,21 +55,26 @@ impl File {
     }
 }
 
-fn findings(dir: &Path, files: &[File]) -> Vec<Finding> {
+/// # Arguments
+/// `is_awaited`: whether there is a daemon that may be about to write one.
+fn findings(dir: &Path, files: &[File], is_awaited: bool) -> Vec<Finding> {
     let Some(chosen) = files.iter().position(File::is_usable) else {
         let mut found = unusable(files, files.len());
         if files.is_empty() {
-            let target = dir.join("10-podnet.conflist");
+            let (why, fix) = if is_awaited {
+                ("podnet-ipamd writes it, where told to, once it can serve", "podnet-ipamd status".to_owned())
+            } else {
+                let target = dir.join("10-podnet.conflist");
+                let target = quoted(&target.to_string_lossy());
+                ("no pod gets a network", format!("install -D -m 0644 conf/kubenet.conflist {target}"))
+            };
             found.push(Finding {
                 severity: Severity::Error,
                 check: "conflist",
                 object: dir.display().to_string(),
                 problem: "there is no network configuration".to_owned(),
-                why: "the node stays NotReady and no pod gets a network".to_owned(),
-                fix: format!(
-                    "install -D -m 0644 conf/kubenet.conflist {}",
-                    quoted(&target.to_string_lossy())
-                ),
+                why: format!("the node stays NotReady: {why}"),
+                fix,
             });
         }
         return found;
@@ -150,7 +155,7 @@ mod tests {
     }
 
     fn seen(files: &[File]) -> Vec<(Severity, String)> {
-        findings(Path::new("/c"), files).into_iter().map(|found| (found.severity, found.fix)).collect()
+        findings(Path::new("/c"), files, false).into_iter().map(|found| (found.severity, found.fix)).collect()
     }
 
     #[test]
@@ -164,6 +169,9 @@ mod tests {
     fn no_file_is_an_error() {
         let fix = "install -D -m 0644 conf/kubenet.conflist /c/10-podnet.conflist".to_owned();
         assert_eq!(seen(&[]), [(Severity::Error, fix)]);
+        // Whoever awaits a daemon's list is not told to put another one there.
+        let awaited = findings(Path::new("/c"), &[], true);
+        assert_eq!(awaited[0].fix, "podnet-ipamd status");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use podnet_datapath::Guard;
 
-use super::finding::{Finding, Severity, quoted};
+use super::finding::{Finding, Severity, set_member};
 use super::node::Node;
 
 /// Names what is open in every network of podnet's.
@@ -11,10 +11,8 @@ pub(super) fn check(node: &Node) -> Vec<Finding> {
     let mut found = Vec::new();
     for network in &node.networks {
         let Some(settings) = &network.settings else { continue };
-        let file = node.files.iter().find(|file| file.path == network.file);
-        let text = file.and_then(|file| file.content.as_ref().ok()).map(|text| String::from_utf8_lossy(text));
         let path = network.file.to_string_lossy();
-        found.extend(findings(&network.name, settings.mode.pod().guard, &path, &text.unwrap_or_default()));
+        found.extend(findings(&network.name, settings.mode.pod().guard, &path, &node.text_of(network)));
     }
     found
 }
@@ -48,19 +46,9 @@ fn findings(network: &str, guard: Guard, file: &str, text: &str) -> Vec<Finding>
         object: format!("network {network}"),
         problem: (*problem).to_owned(),
         why: format!("{why}; closed for pods that are added from then on"),
-        fix: close(member, file, text),
+        fix: set_member(member, "true", file, text),
     };
     open.iter().filter(|(is_closed, ..)| !is_closed).map(finding).collect()
-}
-
-/// The edit that sets a member: where it is, else behind `mode`, which every network of podnet's has.
-fn close(member: &str, file: &str, text: &str) -> String {
-    let edit = if text.contains(&format!("\"{member}\"")) {
-        format!(r#"s/("{member}"[[:space:]]*:[[:space:]]*)false/\1true/"#)
-    } else {
-        format!(r#"s/"mode"[[:space:]]*:[[:space:]]*"[a-z]*"/&, "{member}": true/"#)
-    };
-    format!("sed -i -E {} {}", quoted(&edit), quoted(file))
 }
 
 #[cfg(test)]
@@ -78,14 +66,5 @@ mod tests {
             problems,
             ["pods reach the metadata service 169.254.169.254", "pods may send from any address"]
         );
-    }
-
-    #[test]
-    fn a_member_that_is_there_is_changed_and_else_put_in() {
-        let there = close("blockIMDS", "/c/10", r#"{"blockIMDS": false}"#);
-        assert_eq!(there, r#"sed -i -E 's/("blockIMDS"[[:space:]]*:[[:space:]]*)false/\1true/' /c/10"#);
-        let absent = close("blockIMDS", "/c/10", "{}");
-        let wanted = r#"sed -i -E 's/"mode"[[:space:]]*:[[:space:]]*"[a-z]*"/&, "blockIMDS": true/' /c/10"#;
-        assert_eq!(absent, wanted);
     }
 }

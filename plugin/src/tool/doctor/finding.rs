@@ -52,6 +52,20 @@ pub(super) fn sysctl(name: &str, value: &str) -> String {
     format!("sysctl -w net.{}={value}", name.chars().map(swapped).collect::<String>())
 }
 
+/// The edit that gives a member of a network's file a value, as JSON has it: where it is, else behind `mode`, which every
+/// network of podnet's has.
+///
+/// # Arguments
+/// `text`: the content of the file.
+pub(super) fn set_member(member: &str, value: &str, file: &str, text: &str) -> String {
+    let edit = if text.contains(&format!("\"{member}\"")) {
+        format!(r#"s/("{member}"[[:space:]]*:[[:space:]]*)("[^"]*"|[a-z]+)/\1{value}/"#)
+    } else {
+        format!(r#"s/"mode"[[:space:]]*:[[:space:]]*"[a-z]*"/&, "{member}": {value}/"#)
+    };
+    format!("sed -i -E {} {}", quoted(&edit), quoted(file))
+}
+
 /// A word for a shell.
 pub(super) fn quoted(word: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-+:=@%,".contains(character);
@@ -69,6 +83,16 @@ mod tests {
     #[test]
     fn a_dot_in_a_links_name_is_not_taken_for_a_part() {
         assert_eq!(sysctl("ipv4/conf/eth0.7/rp_filter", "2"), "sysctl -w net.ipv4.conf.eth0/7.rp_filter=2");
+    }
+
+    #[test]
+    fn a_member_that_is_there_is_changed_and_else_put_in() {
+        let there = set_member("blockIMDS", "true", "/c/10", r#"{"blockIMDS": false}"#);
+        let wanted = r#"sed -i -E 's/("blockIMDS"[[:space:]]*:[[:space:]]*)("[^"]*"|[a-z]+)/\1true/' /c/10"#;
+        assert_eq!(there, wanted);
+        let absent = set_member("blockIMDS", "true", "/c/10", "{}");
+        let wanted = r#"sed -i -E 's/"mode"[[:space:]]*:[[:space:]]*"[a-z]*"/&, "blockIMDS": true/' /c/10"#;
+        assert_eq!(absent, wanted);
     }
 
     #[test]

@@ -8,9 +8,12 @@ use crate::error::Error;
 
 /// Looks at the parameters.
 pub(super) fn check(node: &Node) -> Result<Vec<Finding>, Error> {
-    let mut names = vec!["ipv4/ip_forward".to_owned()];
+    let mut names = Vec::new();
+    if node.has_ipv4() {
+        names.push("ipv4/ip_forward".to_owned());
+        names.extend(node.bridges().map(|bridge| format!("ipv4/conf/{bridge}/forwarding")));
+    }
     names.extend(node.has_ipv6().then(|| "ipv6/conf/all/forwarding".to_owned()));
-    names.extend(node.bridges().map(|bridge| format!("ipv4/conf/{bridge}/forwarding")));
     let mut found = Vec::new();
     for name in names {
         found.extend(parameter(&name)?.map(|value| (name, value)));

@@ -24,7 +24,7 @@ const RANGE: &str = "podnet_masq_range{cidr=\"";
 struct Pods<'a> {
     network: &'a str,
     file: &'a str,
-    subnets: &'a [IpNet],
+    subnets: Vec<IpNet>,
     masquerades: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn check(node: &Node) -> Vec<Finding> {
     let files: Vec<_> = node.networks.iter().map(|network| network.file.display().to_string()).collect();
     let pods = node.networks.iter().zip(&files).filter_map(|(network, file)| {
         let masquerades = network.settings.as_ref()?.mode.pod().ip_masq;
-        Some(Pods { network: &network.name, file, subnets: &network.subnets, masquerades })
+        Some(Pods { network: &network.name, file, subnets: network.subnets().collect(), masquerades })
     });
     findings(&exempt, &pods.collect::<Vec<_>>(), &node.cidrs.pods)
 }
@@ -64,7 +64,7 @@ fn findings(exempt: &[IpNet], networks: &[Pods<'_>], pod_cidrs: &[IpNet]) -> Vec
         return found;
     }
     // The cluster's ranges, where they were said; this node's alone is better than nothing.
-    let own: Vec<IpNet> = keeping.iter().flat_map(|pods| pods.subnets).copied().collect();
+    let own: Vec<IpNet> = keeping.iter().flat_map(|pods| &pods.subnets).copied().collect();
     let cidrs = if pod_cidrs.is_empty() { &own } else { pod_cidrs };
     found.extend(cidrs.iter().filter(|cidr| !is_exempt(cidr)).map(missing));
     let all = exempt.iter().filter(|range| range.prefix_len() == 0);
@@ -120,7 +120,7 @@ mod tests {
 
     fn objects(exempt: &[&str], masquerades: bool, pod_cidrs: &[&str]) -> Vec<String> {
         let subnets = nets(&["10.244.1.0/24"]);
-        let pods = Pods { network: "net", file: "/a.conflist", subnets: &subnets, masquerades };
+        let pods = Pods { network: "net", file: "/a.conflist", subnets, masquerades };
         let found = findings(&nets(exempt), &[pods], &nets(pod_cidrs));
         found.into_iter().map(|finding| finding.object).collect()
     }

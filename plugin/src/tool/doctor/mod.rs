@@ -25,6 +25,7 @@ mod ranges;
 mod reverse_path;
 mod rule_engines;
 mod subnets;
+mod uplink;
 
 use std::path::PathBuf;
 
@@ -51,7 +52,7 @@ pub(super) struct Options {
 /// A check: its name, for the case that it cannot look, and what it finds.
 type Check = (&'static str, fn(&Node) -> Result<Vec<Finding>, Error>);
 
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     ("conflist", |node| Ok(conflists::check(node))),
     ("binary", |node| Ok(binaries::check(node))),
     ("kernel", features::check),
@@ -60,6 +61,7 @@ const CHECKS: [Check; 15] = [
     ("br-netfilter", bridge_filter::check),
     ("forward-policy", forward_policy::check),
     ("rule-engines", rule_engines::check),
+    ("uplink", uplink::check),
     ("subnet", subnets::check),
     ("range", ranges::check),
     ("daemon", |node| Ok(daemon::check(node))),

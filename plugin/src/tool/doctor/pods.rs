@@ -8,7 +8,6 @@ use super::finding::{Finding, Severity, quoted};
 use super::node::Node;
 use crate::cmd::gc::labelled;
 use crate::error::Error;
-use crate::record::Registry;
 use crate::tool::check::{self, Checked};
 use crate::tool::conf_dir::{CONF_DIR, data_dirs};
 use crate::tool::leftovers::{self, Leftover};
@@ -34,6 +33,7 @@ pub(super) fn check(node: &Node) -> Result<Vec<Finding>, Error> {
         dead.contains(&(pod.network.clone(), key))
     };
     found.extend(report.pods.iter().filter(|pod| !is_dead(pod)).filter_map(differing));
+    // Daemons that are away are a check of their own.
     found.extend(report.failures.into_iter().map(unreadable));
     Ok(found)
 }
@@ -42,11 +42,7 @@ fn networks(node: &Node) -> Result<BTreeSet<String>, Error> {
     let ours = node.networks.iter().filter(|network| network.settings.is_some());
     let mut networks: BTreeSet<String> = ours.map(|network| network.name.clone()).collect();
     networks.extend(labelled()?.iter().map(|owner| owner.network().to_owned()));
-    if let Some(registry) = Registry::open()? {
-        for id in registry.ids()? {
-            networks.extend(registry.read(id)?.map(|record| record.network));
-        }
-    }
+    networks.extend(node.records.iter().map(|record| record.network.clone()));
     Ok(networks)
 }
 

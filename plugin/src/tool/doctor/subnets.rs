@@ -1,9 +1,12 @@
 //! Subnets of pods, Services and nodes that get in each other's way.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use podnet_datapath::{LinkAddress, NodeRoute, addresses, routes};
+use podnet_datapath::{LinkAddress, NodeRoute, addresses, links, routes};
+use podnet_host_local::Range;
 
 use super::finding::{Finding, Severity, quoted};
 use super::node::{Cidrs, Node};
@@ -20,6 +23,8 @@ struct Pods {
     file: PathBuf,
     bridge: Option<String>,
     subnet: IpNet,
+    /// What they get of the subnet, where it may be the node's own too, as in mode vnet; `None`: the subnet is theirs alone.
+    share: Option<Range>,
 }
 
 /// Everything that has a subnet.
@@ -28,21 +33,27 @@ struct Plan {
     pods: Vec<Pods>,
     addresses: Vec<LinkAddress>,
     routes: Vec<NodeRoute>,
+    /// The links of pods, by whichever network.
+    pod_links: BTreeSet<String>,
     cidrs: Cidrs,
 }
 
 /// Compares all with all.
 pub(super) fn check(node: &Node) -> Result<Vec<Finding>, Error> {
     let pods = node.networks.iter().flat_map(|network| {
-        network.subnets.iter().map(|subnet| Pods {
+        network.ranges.iter().map(|range| Pods {
             network: network.name.clone(),
             file: network.file.clone(),
             bridge: network.bridge.clone(),
-            subnet: *subnet,
+            subnet: range.subnet(),
+            share: network.is_vnet().then(|| range.clone()),
         })
     });
-    let plan =
-        Plan { pods: pods.collect(), addresses: addresses()?, routes: routes()?, cidrs: node.cidrs.clone() };
+    // Before and after the look at routes: pods come and go.
+    let before = links()?;
+    let (addresses, routes) = (addresses()?, routes()?);
+    let pod_links = before.into_iter().chain(links()?).map(|link| link.name).collect();
+    let plan = Plan { pods: pods.collect(), addresses, routes, pod_links, cidrs: node.cidrs.clone() };
     Ok(plan.findings())
 }
 
@@ -52,7 +63,8 @@ impl Plan {
         for (index, pods) in self.pods.iter().enumerate() {
             found.extend(self.pods.iter().take(index).filter_map(|other| with_pods(pods, other)));
             found.extend(self.cidrs.services.iter().filter_map(|cidr| with_range(pods, *cidr, "Services")));
-            found.extend(self.cidrs.nodes.iter().filter_map(|cidr| with_range(pods, *cidr, "nodes")));
+            let nodes = self.cidrs.nodes.iter().filter(|_| !pods.are_on_network());
+            found.extend(nodes.filter_map(|cidr| with_range(pods, *cidr, "nodes")));
             found.extend(self.addresses.iter().filter_map(|address| with_address(pods, address)));
             found.extend(self.routes.iter().filter_map(|route| self.with_route(pods, route)));
             found.extend(self.outside(pods));
@@ -90,7 +102,8 @@ impl Plan {
             own.link == route.link && own.address.trunc() == route.dst && route.via.is_none()
         };
         if pods.bridge.as_deref() == Some(&route.link)
-            || !pods.subnet.contains(&route.dst)
+            || self.pod_links.contains(&route.link)
+            || !pods.are_affected_by(route)
             || self.addresses.iter().any(is_of_address)
         {
             return None;
@@ -128,6 +141,26 @@ impl Pods {
     fn object(&self) -> String {
         format!("subnet {} of network {}", self.subnet, self.network)
     }
+
+    /// Whether they are on the node's own network, by a bridge in place of its link to that.
+    fn are_on_network(&self) -> bool {
+        self.share.is_some() && self.bridge.is_some()
+    }
+
+    /// Whether a route to elsewhere may take from them what they are sent. Where the node has a route to each, only another one
+    /// to a single address does.
+    fn are_affected_by(&self, route: &NodeRoute) -> bool {
+        match &self.share {
+            Some(share) if self.bridge.is_none() => {
+                route.dst.prefix_len() == route.dst.max_prefix_len() && may_be_given(share, route.dst.addr())
+            }
+            _ => self.subnet.contains(&route.dst),
+        }
+    }
+}
+
+fn may_be_given(share: &Range, address: IpAddr) -> bool {
+    share.contains(address) && share.gateway() != address
 }
 
 fn with_pods(pods: &Pods, other: &Pods) -> Option<Finding> {
@@ -160,14 +193,19 @@ fn with_address(pods: &Pods, own: &LinkAddress) -> Option<Finding> {
     }
     let LinkAddress { link, address, .. } = own;
     let fix = sed(pods.subnet, &pods.file);
+    let holds = format!("it holds the node's own address {address} of link {link}");
+    if let Some(share) = &pods.share {
+        let why = "ADD fails whenever this address is next";
+        let finding = || Finding { severity: Severity::Warning, ..finding(pods.object(), holds, why, fix) };
+        return may_be_given(share, address.addr()).then(finding);
+    }
     if pods.subnet.contains(&address.addr()) {
         let (severity, why) = if address.prefix_len() < address.max_prefix_len() {
             (Severity::Error, "ADD refuses it: the node would look for that link's neighbours at the bridge")
         } else {
             (Severity::Warning, "a pod can get the same address, and the node does not reach it then")
         };
-        let problem = format!("it holds the node's own address {address} of link {link}");
-        return Some(Finding { severity, ..finding(pods.object(), problem, why, fix) });
+        return Some(Finding { severity, ..finding(pods.object(), holds, why, fix) });
     }
     address.contains(&pods.subnet).then(|| Finding {
         severity: Severity::Warning,

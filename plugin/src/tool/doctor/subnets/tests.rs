@@ -1,3 +1,7 @@
+use podnet_cni::json::decode;
+use podnet_host_local::{Ipam, IpamConfig};
+use serde_json::json;
+
 use super::*;
 
 fn net(text: &str) -> IpNet {
@@ -6,7 +10,17 @@ fn net(text: &str) -> IpNet {
 
 fn pods(network: &str, subnet: &str) -> Pods {
     let file = format!("/c/{network}").into();
-    Pods { network: network.to_owned(), file, bridge: Some("cbr0".to_owned()), subnet: net(subnet) }
+    let bridge = Some("cbr0".to_owned());
+    Pods { network: network.to_owned(), file, bridge, subnet: net(subnet), share: None }
+}
+
+/// Pods of mode vnet, by either datapath, that get addresses from 10.224.1.16 on, to 10.224.1.31, of the node's own subnet.
+fn of_vnet(bridge: Option<&str>) -> Pods {
+    let range = json!({"subnet": "10.224.0.0/16", "rangeStart": "10.224.1.16", "rangeEnd": "10.224.1.31",
+        "gateway": "10.224.1.17"});
+    let config: IpamConfig = decode(&json!({"type": "host-local", "ranges": [[range]]})).unwrap();
+    let share = Ipam::new(&config, &[], false).unwrap().range_sets[0].ranges()[0].clone();
+    Pods { bridge: bridge.map(ToOwned::to_owned), share: Some(share), ..pods("azure", "10.224.0.0/16") }
 }
 
 fn address(link: &str, address: &str) -> LinkAddress {
@@ -38,6 +52,7 @@ fn a_usual_node_is_fine() {
             route("10.244.2.0/24", "eth0"),
             route("10.0.0.0/8", "vpn"),
         ],
+        pod_links: BTreeSet::new(),
         cidrs: Cidrs {
             pods: vec![net("10.244.0.0/16"), net("10.99.0.0/24"), net("fd00:1::/48")],
             services: vec![net("10.96.0.0/16")],
@@ -131,4 +146,52 @@ fn services_do_not_overlap_nodes_or_pods() {
     let problems =
         ["it overlaps the pods' range 10.100.0.0/16", "it overlaps the subnet of link eth0 10.97.0.0/16"];
     assert_eq!(seen(&plan), problems.map(|problem| (Severity::Error, problem.to_owned())));
+}
+
+/// A route of the link's own.
+fn on_link(dst: &str, link: &str) -> NodeRoute {
+    NodeRoute { via: None, ..route(dst, link) }
+}
+
+#[test]
+fn pods_of_mode_vnet_may_have_addresses_of_the_nodes_own_subnet() {
+    for (bridge, uplink) in [(None, "eth0"), (Some("azure0"), "azure0"), (Some("azure0"), "eth0")] {
+        let plan = Plan {
+            pods: vec![of_vnet(bridge)],
+            addresses: vec![address(uplink, "10.224.0.4/16"), address("cbr0", "10.224.1.17/16")],
+            routes: vec![
+                on_link("10.224.0.0/16", uplink),
+                on_link("10.224.0.1/32", "azv1"),
+                on_link("10.224.1.20/32", "azv1"),
+            ],
+            pod_links: BTreeSet::from(["azv1".to_owned()]),
+            cidrs: Cidrs { pods: vec![net("10.224.0.0/16")], ..Cidrs::default() },
+        };
+        assert_eq!(seen(&plan), [], "{bridge:?}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_of_pods_of_mode_vnet_is_seen() {
+    let plan = Plan {
+        pods: vec![of_vnet(None)],
+        addresses: vec![address("eth0", "10.224.1.18/16")],
+        routes: vec![
+            // The network's gateway has one of its own in Azure, and the whole subnet may lead to it.
+            on_link("10.224.0.1/32", "eth0"),
+            route("10.224.0.0/16", "eth0"),
+            route("10.224.1.0/24", "eth0"),
+            route("10.224.1.20/32", "vpn"),
+        ],
+        cidrs: Cidrs { nodes: vec![net("10.224.0.0/17")], ..Cidrs::default() },
+        ..Plan::default()
+    };
+    let node = (Severity::Error, "it overlaps the nodes' range 10.224.0.0/17".to_owned());
+    let own = (Severity::Warning, "it holds the node's own address 10.224.1.18/16 of link eth0".to_owned());
+    let route = (Severity::Error, "the route to 10.224.1.20/32 leads to link vpn".to_owned());
+    assert_eq!(seen(&plan), [node.clone(), own, route]);
+    let on_network = Plan { pods: vec![of_vnet(Some("azure0"))], ..plan };
+    assert!(!seen(&on_network).contains(&node), "pods are among the nodes by datapath bridge");
+    let problems = seen(&on_network);
+    assert!(problems.iter().any(|(_, problem)| problem.contains("10.224.1.0/24")), "{problems:?}");
 }
