@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use podnet_netns_tests::failure::{Failure, Outcome};
+use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::{Network, Pod};
 use podnet_netns_tests::snapshot::Snapshot;
