@@ -185,7 +185,7 @@ fn removals(args: &[&str], stdin: &str) -> Result<Vec<(String, bool)>, Failure> 
 }
 
 /// The kernel takes some time to end a namespace and the links of it.
-fn await_end(link: &str) -> Outcome {
+pub(crate) fn await_end(link: &str) -> Outcome {
     wait::until(Duration::from_secs(8), format_args!("the end of link {link}"), || {
         Ok(crate::look::find(Place::Node, link)?.is_none().then_some(()))
     })
@@ -305,7 +305,7 @@ fn gc_leaves_newer() -> Outcome {
 }
 
 /// containerd's state of a running container.
-fn task(container: &str) -> Outcome {
+pub(crate) fn task(container: &str) -> Outcome {
     let folder = format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{container}");
     fs::create_dir_all(&folder).doing(&folder)
 }
@@ -326,10 +326,10 @@ fn gc_asks_containerd() -> Outcome {
 }
 
 /// A process in the pod's namespace, ended with the value.
-struct Inhabitant(Child);
+pub(crate) struct Inhabitant(Child);
 
 impl Inhabitant {
-    fn of(pod: &Pod) -> Result<Self, Failure> {
+    pub(crate) fn of(pod: &Pod) -> Result<Self, Failure> {
         let child = command("ip", ["netns", "exec", pod.netns.name(), "sleep", "60"]).spawn()?;
         let own = fs::read_link("/proc/self/ns/net")?;
         let inhabitant = Self(child);

@@ -7,11 +7,11 @@
 
 use std::cell::Cell;
 
-use podnet_cni::{AddResult, Attachment};
+use podnet_cni::{AddResult, Attachment, Network};
 use podnet_datapath::nft::PodRules;
 use podnet_datapath::{Applied, ApplyError, LinkName, Masquerade, Netns, Owner, PodNetwork, apply, remove};
 
-use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
+use super::{lost, open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
 use crate::error::{Error, chain};
 use crate::guard::Guarded;
 use crate::ipam::Grant;
@@ -34,6 +34,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         ifname,
         sandbox,
         netns,
+        network: &attachment.network,
         registry: &registry,
         settings,
         is_undone: Cell::new(true),
@@ -62,6 +63,7 @@ struct Job<'a> {
     ifname: LinkName,
     sandbox: Netns,
     netns: &'a str,
+    network: &'a Network,
     registry: &'a Registry,
     settings: Settings,
     is_undone: Cell<bool>,
@@ -75,9 +77,21 @@ impl Job<'_> {
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let ipam = &self.settings.ipam;
-        let grant = ipam.allocate(&self.owner)?;
+        let grant = self.reserve()?;
         let connected = self.attach(&grant, entry, record, answer);
         connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
+    }
+
+    /// Addresses for the pod, those of lost pods where there are no others.
+    fn reserve(&self) -> Result<Grant, Error> {
+        let ipam = &self.settings.ipam;
+        let mut lost = lost::Search::new(self.network, self.registry);
+        loop {
+            match ipam.allocate(&self.owner) {
+                Err(error) if lost.freed(ipam, &error) => {}
+                granted => return granted,
+            }
+        }
     }
 
     fn attach(

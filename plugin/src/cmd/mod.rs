@@ -4,6 +4,7 @@ mod add;
 mod check;
 pub(crate) mod del;
 pub(crate) mod gc;
+mod lost;
 mod status;
 mod taken;
 mod translated;

@@ -8,10 +8,10 @@ use super::finding::{Finding, Severity, quoted};
 use super::node::Node;
 use crate::cmd::gc::labelled;
 use crate::error::Error;
+use crate::leftovers::{self, Leftover};
 use crate::record::Registry;
 use crate::tool::check::{self, Checked};
 use crate::tool::conf_dir::{CONF_DIR, data_dirs};
-use crate::tool::leftovers::{self, Leftover};
 
 /// How differences begin that are of all pods.
 const NODE_WIDE: [&str; 2] = ["net/ipv4/ip_forward:", "net/ipv6/conf/all/forwarding:"];
