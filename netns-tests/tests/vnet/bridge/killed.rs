@@ -13,7 +13,7 @@ use podnet_netns_tests::{ensure, ensure_eq, probe};
 use super::super::{case, inside, with_everything};
 use super::moved::{SOON, go_back};
 use super::{fabric, fixed};
-use crate::crash;
+use crate::{crash, look};
 
 pub(super) fn cases() -> impl Iterator<Item = Case> {
     // Hundreds of calls, and as many nodes made anew: shared out.
@@ -27,7 +27,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
         named("del_killed_at_every_system_call", || later(|network| crash::killed_in(network, "DEL"))),
         named("add_with_every_call_failing_once", || later(crash::add_failing_in)),
     ];
-    first.chain(later)
+    first.chain(later).chain([named("first_add_with_every_request_failing_once", first_add_failing)])
 }
 
 const FAMILY: Family = Family::Dual;
@@ -86,6 +86,21 @@ fn first_add_killed(family: Family, first: usize) -> Outcome {
         std::fs::remove_dir_all("/run/podnet")?;
     }
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    ensure_eq!(fabric.refused()?, 0, "frames that the network refused");
+    Ok(())
+}
+
+/// Each request to the kernel in turn: the link moves back, or has not moved. Not the writes, of which the result is one: what
+/// nobody could be told of goes as by DEL, and the bridge stays.
+fn first_add_failing() -> Outcome {
+    let fabric = fabric(FAMILY)?;
+    let changes = |name: &str| !matches!(name, "write" | "recvfrom" | "read" | "fstat" | "statx" | "fcntl");
+    crash::add_failing_on(&with_everything(fixed(FAMILY, 20)?), changes, &|| {
+        for far in fabric.far_addresses()? {
+            probe::reach(Place::Node, fabric.place(), far, SOON)?;
+        }
+        if look::find(Place::Node, "azure0")?.is_some() { go_back(&fabric, FAMILY) } else { Ok(()) }
+    })?;
     ensure_eq!(fabric.refused()?, 0, "frames that the network refused");
     Ok(())
 }
