@@ -58,11 +58,12 @@ impl<'a> Search<'a> {
             sleep(INTERVAL);
             return Ok(true);
         };
-        let Lost { owners, is_unsettled, begun } = lost(self.network, ipam, &holders)?;
+        let Lost { owners, mut is_unsettled, begun } = lost(self.network, ipam, &holders)?;
         let mut is_freed = false;
         for owner in owners.iter().take(MOST) {
             match take_off(Some(self.registry), owner, self.network, begun) {
-                Ok(false) => {}
+                // A DEL came first.
+                Ok(false) => is_unsettled = true,
                 Ok(true) => {
                     is_freed = true;
                     tracing::warn!(container = owner.container(), "took back the addresses of a lost pod");
