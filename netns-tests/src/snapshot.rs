@@ -1,4 +1,5 @@
-//! The state of a node that a plugin may change, as comparable text: links, addresses, routes, nftables, files.
+//! The state of a node that a plugin may change, as comparable text: links, addresses, routes, neighbours for good,
+//! nftables, files.
 //!
 //! Left out is what moves by itself or may differ by design: the carrier that the kernel reports late, link-local
 //! addresses and multicast routes that it makes by itself, when it comes to it, and the content (not the presence) of host-local's cursors.
@@ -29,7 +30,7 @@ impl Snapshot {
         Self::take_in(Place::Node, &FOLDERS)
     }
 
-    /// The state of `place` now, with the files under `folders`.
+    /// The state of `place` now, with the files under `folders`. Rules are the node's alone.
     pub fn take_in(place: Place<'_>, folders: &[&str]) -> Result<Self, Failure> {
         let mut seen = BTreeMap::new();
         for mut link in list(place.ip_json(&["addr"])?) {
@@ -51,12 +52,14 @@ impl Snapshot {
                 }
             }
         }
-        let rules = tool(&["nft", "-j", "-s", "list", "ruleset"])?;
-        for mut object in list(serde_json::from_str::<Value>(&rules)?["nftables"].take()) {
-            if object.get("metainfo").is_none() {
-                forget_handles(&mut object);
-                seen.insert(format!("nftables {object}"), String::new());
-            }
+        for neighbour in list(place.ip_json(&["neigh", "show", "nud", "permanent"])?) {
+            seen.insert(
+                format!("neighbour {} dev {}", neighbour["dst"], neighbour["dev"]),
+                neighbour.to_string(),
+            );
+        }
+        if let Place::Node = place {
+            rules(&mut seen)?;
         }
         for folder in folders {
             files(Path::new(folder), &mut seen)?;
@@ -125,6 +128,17 @@ fn forget_handles(object: &mut Value) {
             members.remove("handle");
         }
     }
+}
+
+fn rules(seen: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+    let rules = tool(&["nft", "-j", "-s", "list", "ruleset"])?;
+    for mut object in list(serde_json::from_str::<Value>(&rules)?["nftables"].take()) {
+        if object.get("metainfo").is_none() {
+            forget_handles(&mut object);
+            seen.insert(format!("nftables {object}"), String::new());
+        }
+    }
+    Ok(())
 }
 
 fn files(folder: &Path, seen: &mut BTreeMap<String, String>) -> Result<(), Failure> {

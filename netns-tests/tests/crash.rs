@@ -79,21 +79,19 @@ fn killed(scene: Scene, configured: fn(Network) -> Network, verb: &str) -> Outco
 /// The same of any network.
 pub(crate) fn killed_in(network: &Network, verb: &str) -> Outcome {
     table::settle(network)?;
-    let mut before = Snapshot::take()?;
+    let (mut before, empty) = (Snapshot::take()?, empty_pod()?);
     let mut findings = Vec::new();
     for at in 1.. {
         let pod = Pod::create(&format!("pod{at}"))?;
-        let empty = Snapshot::take_in((&pod.netns).into(), &[])?;
         if verb == "DEL" {
             network.add(&pod)?;
         }
         let (command, stdin) = step(network, verb, &pod)?;
         let end = tracer::kill_at(command, &stdin, at)?;
-        let cleaned = network.del(&pod, None).and_then(|()| before.ensure_unchanged("DEL")).and_then(|()| {
-            let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
-            ensure!(left.is_empty(), "in the pod: {}", left.join("\n"));
-            Ok(())
-        });
+        let cleaned = network
+            .del(&pod, None)
+            .and_then(|()| before.ensure_unchanged("DEL"))
+            .and_then(|()| is_empty(&pod, &empty));
         if let Err(Failure::Failed(finding)) = cleaned {
             findings.push(format!("{verb}, {end:?}, the {at}th: {finding}"));
             // What is left now is reported once.
@@ -104,6 +102,17 @@ pub(crate) fn killed_in(network: &Network, verb: &str) -> Outcome {
         }
     }
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+/// What every pod has before its ADD.
+fn empty_pod() -> Result<Snapshot, Failure> {
+    Snapshot::take_in((&Pod::create("empty")?.netns).into(), &[])
+}
+
+fn is_empty(pod: &Pod, empty: &Snapshot) -> Outcome {
+    let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
+    ensure!(left.is_empty(), "in the pod: {}", left.join("\n"));
     Ok(())
 }
 
@@ -162,21 +171,39 @@ fn add_failing(scene: Scene, configured: fn(Network) -> Network) -> Outcome {
 
 /// The same of any network.
 pub(crate) fn add_failing_in(network: &Network) -> Outcome {
+    add_failing_on(network, |_| true, &|| Ok(()))
+}
+
+/// The same on a node that something is to be done to after each DEL.
+///
+/// # Arguments
+/// `is_tried`: of a system call's name; `restore`: makes the node what it is before an ADD.
+pub(crate) fn add_failing_on(
+    network: &Network,
+    is_tried: fn(&str) -> bool,
+    restore: &dyn Fn() -> Outcome,
+) -> Outcome {
     table::settle(network)?;
-    let mut before = Snapshot::take()?;
+    restore()?;
+    let (mut before, empty) = (Snapshot::take()?, empty_pod()?);
     let mut findings = Vec::new();
     for (names, errno) in FAULTS {
         let counted = Pod::create(&format!("count-{errno}"))?;
         let (command, stdin) = step(network, "ADD", &counted)?;
         let calls = tracer::count(&command, &stdin, names)?;
         network.del(&counted, None)?;
-        for (name, nth) in
-            calls.into_iter().flat_map(|(name, most)| (1..=most).map(move |nth| (name.clone(), nth)))
-        {
+        restore()?;
+        let tried = calls.into_iter().filter(|(name, _)| is_tried(name));
+        for (name, nth) in tried.flat_map(|(name, most)| (1..=most).map(move |nth| (name.clone(), nth))) {
             let pod = Pod::create(&format!("{name}-{nth}-{errno}"))?;
-            let outcome = with_fault(network, &pod, &before, (&name, nth, errno));
-            if let Err(Failure::Failed(finding)) = outcome {
-                findings.push(format!("{name}, the {nth}th, {errno}: {finding}"));
+            let judged = with_fault(network, &pod, (&before, &empty), (&name, nth, errno))?;
+            // Whatever it was, DEL removes it, and the next fault starts from a clean node.
+            network.del(&pod, None)?;
+            restore()?;
+            let cleaned = before.ensure_unchanged("DEL after it");
+            let found: Vec<String> = [judged, cleaned].into_iter().filter_map(finding).collect();
+            if !found.is_empty() {
+                findings.push(format!("{name}, the {nth}th, {errno}: {}", found.join("\n  and ")));
                 before = Snapshot::take()?;
             }
             if findings.len() == SHOWN {
@@ -188,28 +215,28 @@ pub(crate) fn add_failing_in(network: &Network) -> Outcome {
     Ok(())
 }
 
-fn with_fault(network: &Network, pod: &Pod, before: &Snapshot, fault: (&str, usize, &str)) -> Outcome {
-    let empty = Snapshot::take_in((&pod.netns).into(), &[])?;
+fn finding(judged: Outcome) -> Option<String> {
+    match judged {
+        Err(Failure::Failed(finding)) => Some(finding),
+        _ => None,
+    }
+}
+
+/// Tries one, and judges what is then there.
+fn with_fault(
+    network: &Network,
+    pod: &Pod,
+    (before, empty): (&Snapshot, &Snapshot),
+    fault: (&str, usize, &str),
+) -> Result<Outcome, Failure> {
     let (command, stdin) = step(network, "ADD", pod)?;
     let Failed { finished, calls } = tracer::fail_at(&command, &stdin, fault.0, fault.1, fault.2)?;
-    let judged = if calls > 1 {
+    Ok(if calls > 1 {
         // A call of another thread failed too, so that taking back may have failed: that is left to DEL.
         Ok(())
     } else if finished.status.success() {
         reply::result(finished).and_then(|added| network.check(pod, &added))
     } else {
-        before.ensure_unchanged("a failed ADD").doing(&finished).and_then(|()| {
-            let left = empty.differences(&Snapshot::take_in((&pod.netns).into(), &[])?);
-            ensure!(left.is_empty(), "in the pod: {}", left.join("\n"));
-            Ok(())
-        })
-    };
-    // Whatever it was, DEL removes it, and the next fault starts from a clean node.
-    network.del(pod, None)?;
-    match (judged, before.ensure_unchanged("DEL after it")) {
-        (Err(Failure::Failed(first)), Err(Failure::Failed(then))) => {
-            Err(Failure::failed(format!("{first}\n  and {then}")))
-        }
-        (judged, cleaned) => judged.and(cleaned),
-    }
+        before.ensure_unchanged("a failed ADD").doing(&finished).and_then(|()| is_empty(pod, empty))
+    })
 }

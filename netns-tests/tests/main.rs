@@ -27,6 +27,7 @@ mod install;
 mod ipam;
 mod ipamd;
 mod look;
+mod lost_pods;
 mod masq_life;
 mod masq_repair;
 mod masq_rules;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         containerd::cases(),
         differential::cases(),
         node_tool::cases(),
+        lost_pods::cases(),
         doctor::cases(),
         dropin_interfaces::cases(),
         dropin_chained::cases(),

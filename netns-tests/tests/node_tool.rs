@@ -331,10 +331,10 @@ fn gc_asks_containerd() -> Outcome {
 }
 
 /// A process in the pod's namespace, ended with the value.
-struct Inhabitant(Child);
+pub(crate) struct Inhabitant(Child);
 
 impl Inhabitant {
-    fn of(pod: &Pod) -> Result<Self, Failure> {
+    pub(crate) fn of(pod: &Pod) -> Result<Self, Failure> {
         let child = command("ip", ["netns", "exec", pod.netns.name(), "sleep", "60"]).spawn()?;
         let own = fs::read_link("/proc/self/ns/net")?;
         let inhabitant = Self(child);

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use podnet_cni::json::{DecodeError, decode, inspect, member};
 use podnet_cni::{Args, Network, Route};
 use podnet_datapath::Owner;
-use podnet_host_local::{IpamConfig, Usage};
+use podnet_host_local::{IpamConfig, Reserved, Usage};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -203,6 +203,14 @@ impl Ipam {
             Self::Static(_) => Ok(()),
             Self::Daemon(daemon) => Ok(daemon.probe()?),
             Self::Delegate(delegate) => Ok(delegate.status()?),
+        }
+    }
+
+    /// Who has what is wanted, if `error` says that somebody has.
+    pub(crate) fn in_the_way(&self, error: &Error) -> Result<Vec<Reserved>, Error> {
+        match self {
+            Self::HostLocal(host_local) => host_local.in_the_way(error),
+            Self::Static(_) | Self::Daemon(_) | Self::Delegate(_) => Ok(Vec::new()),
         }
     }
 

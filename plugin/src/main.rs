@@ -13,6 +13,7 @@ mod exec;
 mod guard;
 mod host_ports;
 mod ipam;
+mod leftovers;
 mod logging;
 mod masquerade;
 mod mode;

@@ -2,12 +2,11 @@
 
 mod executed;
 mod faults;
+mod killed;
 mod moved;
 mod state;
 mod taken;
 mod traffic;
-
-use std::time::Duration;
 
 use podnet_netns_tests::fabric::Fabric;
 use podnet_netns_tests::failure::{Failure, Outcome};
@@ -25,14 +24,7 @@ pub(super) fn cases() -> impl Iterator<Item = Case> {
             super::case(&format!("bridge::{}::{name}", family.word()), move || body(family))
         })
     });
-    // Hundreds of calls, and as many nodes made anew: shared out.
-    let killed = (1..=moved::SHARES).map(|first| Case {
-        limit: Duration::from_mins(10),
-        ..super::case(&format!("bridge::dual::first_add_killed_at_every_system_call_{first}"), move || {
-            moved::first_add_killed(Family::Dual, first)
-        })
-    });
-    of_families.chain(killed)
+    of_families.chain(killed::cases())
 }
 
 /// Where the node's own addresses end.

@@ -82,7 +82,7 @@ impl RangeSet {
     }
 
     /// Whether `address` may be a pod's.
-    pub(crate) fn is_allocable(&self, address: IpAddr) -> bool {
+    pub fn is_allocable(&self, address: IpAddr) -> bool {
         self.range_of(address).is_some() && !self.is_gateway(address)
     }
 

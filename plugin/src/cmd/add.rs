@@ -7,13 +7,13 @@
 
 use std::cell::Cell;
 
-use podnet_cni::{AddResult, Attachment};
+use podnet_cni::{AddResult, Attachment, Network};
 use podnet_datapath::nft::PodRules;
 use podnet_datapath::{
     Applied, ApplyError, LinkName, Masquerade, Netns, Outset, Owner, PodNetwork, apply_from, remove,
 };
 
-use super::{open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
+use super::{lost, open_sandbox, owner, pod_link, pod_of, taken, translated, warn_of_promiscuity};
 use crate::error::{Error, chain};
 use crate::guard::Guarded;
 use crate::ipam::Grant;
@@ -37,6 +37,7 @@ pub(crate) fn add(attachment: &Attachment, netns: &str) -> Result<String, Error>
         ifname,
         sandbox,
         netns,
+        network: &attachment.network,
         registry: &registry,
         settings,
         is_undone: Cell::new(true),
@@ -65,6 +66,7 @@ struct Job<'a> {
     ifname: LinkName,
     sandbox: Netns,
     netns: &'a str,
+    network: &'a Network,
     registry: &'a Registry,
     settings: Settings,
     is_undone: Cell<bool>,
@@ -78,13 +80,24 @@ impl Job<'_> {
         answer: impl FnOnce(AddResult) -> Result<String, Error>,
     ) -> Result<String, Error> {
         let ipam = &self.settings.ipam;
-        let granted = ipam.ask(&self.owner)?;
-        let outset = Outset::find(self.settings.mode.known());
-        let grant = granted()?;
+        let (grant, outset) = self.reserve()?;
         let connected = outset
             .map_err(Error::from)
             .and_then(|mut outset| self.attach(&grant, &mut outset, entry, record, answer));
         connected.inspect_err(|_| self.undo("the reservation", ipam.take_back(&self.owner, &grant.leases)))
+    }
+
+    /// Addresses for the pod, those of lost pods where there are no others; and what was found while they were awaited.
+    fn reserve(&self) -> Result<(Grant, Result<Outset, ApplyError>), Error> {
+        let ipam = &self.settings.ipam;
+        let asked = ipam.ask(&self.owner)?;
+        let outset = Outset::find(self.settings.mode.known());
+        let mut lost = lost::Search::new(self.network, self.registry);
+        let mut granted = asked();
+        while granted.as_ref().is_err_and(|error| lost.freed(ipam, error)) {
+            granted = ipam.allocate(&self.owner);
+        }
+        Ok((granted?, outset))
     }
 
     fn attach(

@@ -53,6 +53,28 @@ pub(crate) fn labelled() -> Result<Vec<Owner>, Error> {
     Ok(labels.filter_map(|label| label.owner()).collect())
 }
 
+/// Removes everything of an attachment that is no more; false where another process works on it, or it came since.
+///
+/// # Arguments
+/// `network`: the configuration where there is no record; `started`: when it was judged.
+pub(super) fn take_off(
+    registry: Option<&Registry>,
+    owner: &Owner,
+    network: &Network,
+    started: SystemTime,
+) -> Result<bool, Vec<Error>> {
+    let entry = match registry.map(|registry| registry.try_lock(owner.id())) {
+        None => None,
+        Some(Err(RecordError::Busy(_))) => return Ok(false),
+        Some(entry) => entry.map_err(|error| vec![error.into()])?,
+    };
+    if entry.as_ref().and_then(Entry::written).is_some_and(|written| written >= started) {
+        return Ok(false);
+    }
+    let errors = detach(owner, entry, network, || adopted::remove_linkless(owner));
+    if errors.is_empty() { Ok(true) } else { Err(errors) }
+}
+
 struct Collection<'a> {
     network: &'a Network,
     is_valid: IsValid<'a>,
@@ -101,25 +123,15 @@ impl<'a> Collection<'a> {
         if (self.is_valid)(owner.container(), Some(owner.ifname())) {
             return;
         }
-        let entry = match registry.map(|registry| registry.try_lock(owner.id())) {
-            None => None,
-            Some(Ok(entry)) => entry,
-            Some(Err(error)) => {
+        match take_off(registry, owner, self.network, self.started) {
+            Ok(true) => {}
+            Ok(false) => {
                 self.kept.insert(owner.id());
-                if !matches!(error, RecordError::Busy(_)) {
-                    self.errors.push(error.into());
-                }
-                return;
             }
-        };
-        if entry.as_ref().and_then(Entry::written).is_some_and(|written| written >= self.started) {
-            self.kept.insert(owner.id());
-            return;
-        }
-        let errors = detach(owner, entry, self.network, || adopted::remove_linkless(owner));
-        if !errors.is_empty() {
-            self.kept.insert(owner.id());
-            self.errors.extend(errors);
+            Err(errors) => {
+                self.kept.insert(owner.id());
+                self.errors.extend(errors);
+            }
         }
     }
 

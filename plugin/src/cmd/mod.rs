@@ -4,6 +4,7 @@ mod add;
 pub(crate) mod check;
 pub(crate) mod del;
 pub(crate) mod gc;
+mod lost;
 pub(crate) mod status;
 mod taken;
 mod translated;

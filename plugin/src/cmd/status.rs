@@ -3,7 +3,7 @@
 use podnet_cni::{Args, Network};
 use podnet_datapath::{ApplyError, Feature, check_bridge, check_network_port, check_uplink, probe};
 
-use super::warn_of_promiscuity;
+use super::{lost, warn_of_promiscuity};
 use crate::error::Error;
 use crate::host_ports::Translator;
 use crate::mode::{Mode, kubenet, vnet};
@@ -41,7 +41,10 @@ pub(crate) fn status(network: &Network) -> Result<(), Error> {
             Mode::Vnet(vnet) => check_way_out(vnet)?,
         }
         settings.ensure_apart()?;
-        settings.ipam.probe()
+        match settings.ipam.probe() {
+            Err(error) if lost::is_any(network, &settings.ipam, &error) => Ok(()),
+            probed => probed,
+        }
     };
     ready().map_err(|error| Error::NotReady(Box::new(error)))
 }

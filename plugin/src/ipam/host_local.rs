@@ -10,8 +10,8 @@ use nix::time::{ClockId, clock_gettime};
 use podnet_cni::{Args, Dns, Network, Route, Version};
 use podnet_datapath::{LinkAddress, Owner, PodLink, links};
 use podnet_host_local::{
-    self as host_local, Ipam, IpamConfig, Liveness, Range, RangeSet, Request, ReservationOwner, ResolvConf,
-    Store, Usage,
+    self as host_local, AllocateError, Exhausted, Ipam, IpamConfig, Liveness, Range, RangeSet, Request,
+    ReservationOwner, Reserved, ResolvConf, Store, Usage,
 };
 
 use super::{Grant, called_by_name};
@@ -169,6 +169,21 @@ impl HostLocal {
             Some(exhausted) => Err(exhausted.into()),
             None => Ok(()),
         }
+    }
+
+    /// Whose reservations leave nothing of a range set, or have the address that the runtime asks for.
+    pub(super) fn in_the_way(&self, error: &Error) -> Result<Vec<Reserved>, Error> {
+        let (set, requested) = match error {
+            Error::Allocate(AllocateError::Exhausted { range_set, .. })
+            | Error::Exhausted(Exhausted { range_set, .. }) => (self.ipam.range_sets.get(*range_set), None),
+            Error::Allocate(AllocateError::RequestedTaken { address, .. }) => (None, Some(*address)),
+            _ => return Ok(Vec::new()),
+        };
+        let mut reserved = host_local::reservations(&self.store)?;
+        reserved.retain(|Reserved { address, .. }| {
+            requested == Some(*address) || set.is_some_and(|set| set.is_allocable(*address))
+        });
+        Ok(reserved)
     }
 }
 

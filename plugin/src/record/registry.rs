@@ -1,6 +1,6 @@
 //! The directory of records: made, locked, replaced and removed, each in one step.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -179,6 +179,16 @@ impl Registry {
                 Err(error) => Some(Err(RecordError::io("list", &self.path)(error))),
             })
             .collect()
+    }
+
+    /// The turn of one process at work on others' attachments, which ends with the file; `None` while it is another's.
+    pub(crate) fn turn(&self) -> Result<Option<File>, RecordError> {
+        let turn = File::open(&self.path).map_err(RecordError::io("open", &self.path))?;
+        match turn.try_lock() {
+            Ok(()) => Ok(Some(turn)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(RecordError::io("lock", &self.path)(error)),
+        }
     }
 
     fn unlink(&self, name: &str) -> Result<(), RecordError> {

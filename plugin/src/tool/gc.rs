@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use podnet_datapath::Owner;
 use serde::Serialize;
 
-use super::leftovers::{self, Key, Leftover, Listed, Survey};
 use super::table::{cell, table};
 use super::{Form, complaints, conf_dir, json, request};
 use crate::adopted;
 use crate::cmd::gc::collect;
 use crate::error::{Error, chain};
+use crate::leftovers::{self, Key, Leftover, Listed, Survey};
 use crate::outcome::Outcome;
 
 /// What is asked for.

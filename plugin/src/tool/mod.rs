@@ -6,7 +6,6 @@ mod conf;
 mod conf_dir;
 mod doctor;
 mod gc;
-mod leftovers;
 mod list;
 mod request;
 mod table;

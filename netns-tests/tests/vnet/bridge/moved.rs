@@ -11,8 +11,7 @@ use podnet_netns_tests::failure::{Context as _, Failure, Outcome};
 use podnet_netns_tests::netns::Place;
 use podnet_netns_tests::network::Pod;
 use podnet_netns_tests::subject::Family;
-use podnet_netns_tests::tracer::{self, End};
-use podnet_netns_tests::{ensure, ensure_eq, parallel, probe, wait};
+use podnet_netns_tests::{ensure_eq, parallel, probe, wait};
 use serde_json::Value;
 
 use super::super::{Test, inside};
@@ -28,7 +27,7 @@ pub(super) const TESTS: &[Test] = &[
     ("the_way_back_by_hand", the_way_back),
 ];
 
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 
 /// A stream each way runs while the first pod comes, and goes on afterwards.
 fn connections_survive(family: Family) -> Outcome {
@@ -248,48 +247,5 @@ fn the_way_back(family: Family) -> Outcome {
             probe::reach(Place::Node, fabric.place(), far, SOON)?;
         }
     }
-    Ok(())
-}
-
-/// More findings than these say nothing new.
-const SHOWN: usize = 5;
-
-/// How many tests share the system calls.
-pub(super) const SHARES: usize = 6;
-
-/// Killed at a system call, then at one behind it, until it ends before the kill: the node is reached each time, and the
-/// next ADD does the rest.
-pub(super) fn first_add_killed(family: Family, first: usize) -> Outcome {
-    let fabric = fabric(family)?;
-    let network = fixed(family, 20)?;
-    let mut findings = Vec::new();
-    for at in (first..).step_by(SHARES) {
-        let pod = Pod::create(&format!("pod{at}"))?;
-        let stdin = network.config(0, &[])?.to_string();
-        let end = tracer::kill_at(network.command(0, "ADD", Some(&pod))?, stdin.as_bytes(), at)?;
-        let recovered = (|| {
-            for far in fabric.far_addresses()? {
-                probe::reach(Place::Node, fabric.place(), far, SOON).doing("the node, behind the kill")?;
-            }
-            network.del(&pod, None).doing("DEL")?;
-            let added = network.add(&pod).doing("ADD after it")?;
-            network.check(&pod, &added).doing("CHECK after it")?;
-            for far in fabric.far_addresses()? {
-                probe::reach(inside(&pod), fabric.place(), far, SOON).doing("the pod")?;
-            }
-            network.del(&pod, None).doing("DEL after it")
-        })();
-        if let Err(Failure::Failed(finding)) = recovered {
-            findings.push(format!("{end:?}, the {at}th: {finding}"));
-        }
-        if matches!(end, End::Finished { .. }) || findings.len() == SHOWN {
-            break;
-        }
-        go_back(&fabric, family)?;
-        podnet_netns_tests::process::tool(&["nft", "delete", "table", "bridge", "podnet"])?;
-        std::fs::remove_dir_all("/run/podnet")?;
-    }
-    ensure!(findings.is_empty(), "{}", findings.join("\n"));
-    ensure_eq!(fabric.refused()?, 0, "frames that the network refused");
     Ok(())
 }

@@ -104,3 +104,16 @@ fn only_owner_ids_are_listed() {
     std::fs::write(registry.path.join("README"), "x").unwrap();
     assert_eq!(registry.ids().unwrap(), [id("c1")]);
 }
+
+#[test]
+fn one_process_at_a_time_has_its_turn() {
+    let (_dir, registry) = registry();
+    let turn = registry.turn().unwrap();
+    assert!(turn.is_some());
+    assert!(registry.turn().unwrap().is_none());
+    drop(turn);
+    assert!(registry.turn().unwrap().is_some());
+    // An attachment's own lock is another.
+    let _turn = registry.turn().unwrap();
+    registry.claim(id("c1"), &record()).unwrap();
+}

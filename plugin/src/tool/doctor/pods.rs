@@ -8,9 +8,9 @@ use super::finding::{Finding, Severity, quoted};
 use super::node::Node;
 use crate::cmd::gc::labelled;
 use crate::error::Error;
+use crate::leftovers::{self, Leftover};
 use crate::tool::check::{self, Checked};
 use crate::tool::conf_dir::{CONF_DIR, data_dirs};
-use crate::tool::leftovers::{self, Leftover};
 
 /// How differences begin that are of all pods.
 const NODE_WIDE: [&str; 2] = ["net/ipv4/ip_forward:", "net/ipv6/conf/all/forwarding:"];

@@ -24,7 +24,7 @@ const MEMBERS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 
 /// The living.
 #[derive(Debug)]
-pub(in crate::tool) struct Listed {
+pub(crate) struct Listed {
     entries: Vec<Living>,
     /// When the list was made.
     made: SystemTime,
@@ -39,7 +39,7 @@ struct Living {
 
 /// Why there is no list.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::tool) enum ListError {
+pub(crate) enum ListError {
     /// It cannot be read.
     #[error("cannot read the list")]
     Read(#[source] io::Error),
@@ -53,7 +53,7 @@ pub(in crate::tool) enum ListError {
 
 impl Listed {
     /// Reads the list; `-` is stdin.
-    pub(in crate::tool) fn read(file: &Path) -> Result<Self, ListError> {
+    pub(crate) fn read(file: &Path) -> Result<Self, ListError> {
         let mut made = SystemTime::now();
         let mut text = String::new();
         if file == Path::new("-") {

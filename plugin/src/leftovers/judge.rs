@@ -56,6 +56,19 @@ pub(super) fn judge(evidence: Evidence) -> Verdict {
     }
 }
 
+/// Judges where nobody sees what is removed. Besides the proof it takes podnet's own record, so that reservations of others
+/// stay theirs; an age; and of a pod whose namespace is gone, that its link is gone too: the kernel takes the link with the
+/// namespace, and a link that stays means that the namespace is where we cannot see it.
+pub(super) fn judge_unwatched(evidence: Evidence, has_link: bool) -> Verdict {
+    if !evidence.has_record || !evidence.is_settled {
+        return Verdict::Alive;
+    }
+    match judge(evidence) {
+        Verdict::Dead(GONE) if has_link => Verdict::Unsettled,
+        verdict => verdict,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -87,6 +100,17 @@ mod tests {
         assert_eq!(judge(new), Verdict::Unsettled);
     }
 
+    #[test]
+    fn what_goes_unwatched_has_a_record_an_age_and_no_link() {
+        let gone = Evidence { home: Home::None, ..LIVE };
+        assert_eq!(judge_unwatched(gone, false), Verdict::Dead(GONE));
+        assert_eq!(judge_unwatched(gone, true), Verdict::Unsettled);
+        assert_eq!(judge_unwatched(Evidence { has_record: false, ..gone }, false), Verdict::Alive);
+        assert_eq!(judge_unwatched(Evidence { is_settled: false, ..gone }, false), Verdict::Alive);
+        let deserted = Evidence { home: Home::Deserted, is_known: Some(false), ..LIVE };
+        assert_eq!(judge_unwatched(deserted, true), Verdict::Dead(UNKNOWN));
+    }
+
     fn any_evidence() -> impl Strategy<Value = Evidence> {
         let home = prop_oneof![Just(Home::None), Just(Home::Deserted), Just(Home::Inhabited)];
         (any::<bool>(), any::<bool>(), home, any::<Option<bool>>(), any::<bool>()).prop_map(
@@ -108,6 +132,15 @@ mod tests {
                 || evidence.home == Home::Inhabited
                 || (evidence.home == Home::Deserted && evidence.is_known.is_none());
             prop_assert_eq!(judge(evidence) == Verdict::Alive, lives);
+        }
+
+        #[test]
+        fn whatever_goes_unwatched_goes_when_asked_for(evidence in any_evidence(), has_link: bool) {
+            let verdict = judge_unwatched(evidence, has_link);
+            if let Verdict::Dead(_) = verdict {
+                prop_assert_eq!(judge(evidence), verdict);
+                prop_assert!(evidence.has_record && evidence.is_settled);
+            }
         }
 
         #[test]

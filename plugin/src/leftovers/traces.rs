@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use podnet_datapath::{Label, PodLink, links};
-use podnet_host_local::{Store, reservations};
+use podnet_datapath::{Label, Owner, PodLink, links};
+use podnet_host_local::{Reserved, Store, reservations};
 
 use crate::cmd::gc::labelled;
 use crate::error::Error;
@@ -18,6 +18,19 @@ pub(crate) struct Key {
     pub(crate) container_id: String,
     /// `None`: a reservation of the reference host-local plugin's old versions, which name no interface.
     pub(crate) ifname: Option<String>,
+}
+
+impl Key {
+    /// Whose a reservation is.
+    pub(crate) fn of(reserved: &Reserved) -> Self {
+        let owner = &reserved.owner;
+        Self { container_id: owner.container_id().to_owned(), ifname: owner.ifname().map(ToOwned::to_owned) }
+    }
+
+    /// The owner of what there is of it; `None` where no interface is named.
+    pub(super) fn owner(&self, network: &str) -> Option<Owner> {
+        Some(Owner::new(network, &*self.container_id, self.ifname.as_deref()?))
+    }
 }
 
 /// All that there is of an attachment.
