@@ -1,9 +1,9 @@
 //! The pool is held against the truth: what is gone gives its addresses back, what lives and was forgotten keeps its own.
 //!
 //! ```text
-//!  at the start ─┐                       ┌─ gone ───────▶ release ─┐
-//!  every so often ┼▶ look ─▶ judge (pure) ┼─ forgotten ──▶ adopt ───┼▶ actor ─▶ journal
-//!  a link is gone ┘                       └─ conflicts ──▶ said     ┘
+//!  at the start ───────────┐                       ┌─ gone ───────▶ release ─┐
+//!  every so often ──────────┼▶ look ─▶ judge (pure) ┼─ forgotten ──▶ adopt ───┼▶ actor ─▶ journal
+//!  a namespace is gone ─────┘                       └─ conflicts ──▶ said     ┘
 //! ```
 //!
 //! Whoever should have called DEL may be dead: a kubelet that crashed, a runtime that was replaced, an operator's
@@ -11,7 +11,7 @@
 //! since the look keeps them.
 
 mod judge;
-mod links;
+mod namespaces;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -33,9 +33,9 @@ use crate::config::Config;
 use crate::metrics::{Action, Metrics};
 use crate::sightings::Sightings;
 use judge::{Judge, Verdict};
-use links::Links;
+use namespaces::Namespaces;
 
-/// After a link is gone, its DEL has this long to give the addresses back by itself.
+/// After a namespace is gone, its DEL has this long to give the addresses back by itself.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Looks again and again.
@@ -53,9 +53,9 @@ impl Reconciler {
         Self { actor, metrics, judge: Judge::default(), conflicts: BTreeSet::new() }
     }
 
-    /// Looks at the start, after links are gone, and as often as the configuration says, until `stop`.
+    /// Looks at the start, after namespaces are gone, and as often as the configuration says, until `stop`.
     pub async fn run(mut self, mut config: watch::Receiver<Config>, mut stop: Stop) {
-        let mut links = Links::watch();
+        let mut namespaces = Namespaces::watch();
         loop {
             let pause = {
                 let config = config.borrow_and_update().clone();
@@ -67,11 +67,11 @@ impl Reconciler {
             };
             tokio::select! {
                 () = sleep(pause) => {}
-                () = links.gone() => sleep(SETTLE).await,
+                () = namespaces.gone() => sleep(SETTLE).await,
                 changed = config.changed() => if changed.is_err() { return },
                 () = stop.asked() => return,
             }
-            links.forget();
+            namespaces.forget();
         }
     }
 

@@ -7,7 +7,7 @@ use super::fields::{self, Fields, Problem};
 /// How the pool is held against what lives on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reconcile {
-    /// `interval`: between two looks at most; a link that is gone leads to one at once.
+    /// `interval`: between two looks at most; a namespace that is gone leads to one at once.
     pub interval: Duration,
     /// `grace`: how long an attachment may show no sign of life.
     pub grace: Duration,
