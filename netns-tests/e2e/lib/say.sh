@@ -2,7 +2,7 @@
 
 E2E=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 ROOT=$(dirname "$(dirname "$E2E")")
-: "${E2E_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/podnet-e2e}"
+: "${E2E_CACHE:=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/podnet-e2e}"
 export E2E_CACHE
 RUN=$E2E_CACHE/run
 BIN=$E2E_CACHE/bin
