@@ -45,8 +45,21 @@ explained() {
     [ -z "$events" ] || echo "NOTE: $(wc -l <<<"$events") sandboxes failed, such as: $(head -n 1 <<<"$events" | sed 's/.*desc = //; s/"[0-9a-f]\{64\}"/.../')"
 }
 
-# kill_process NAME: on every node, as the kernel does it when memory is short
+# ended_on NODE PID ...: none of them is there any more, so that nobody has what they had open
+ended_on() {
+    local node=$1
+    shift
+    ! on "$node" bash -c "kill -0 $* 2>/dev/null"
+}
+
+# kill_process NAME [NODE ...]: on every node or on these, as the kernel does it when memory is short; until it has ended
 kill_process() {
-    local node
-    for node in $NODES; do on "$node" pkill -KILL -x "$1" || fail "no $1 runs on $node"; done
+    local name=$1 node pids
+    shift
+    for node in ${*:-$NODES}; do
+        pids=$(on "$node" pgrep -x "$name" | paste -sd' ') || true
+        [ -n "$pids" ] || fail "no $name runs on $node"
+        on "$node" bash -c "kill -KILL $pids"
+        wait_for 60 "the end of $name on $node" ended_on "$node" "$pids"
+    done
 }
