@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use podnet_cni::json::decode;
 use podnet_cni::{Args, Dns, Network};
-use podnet_datapath::{Families, Known, addresses, filtered_families, has_nf_tables};
+use podnet_datapath::{Families, addresses, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
@@ -60,7 +60,7 @@ impl Settings {
         let mut mode = self.mode.clone();
         let families = Families::among(addresses);
         // Between pods that are no ports of a bridge there is nothing but the node's rules of IP.
-        if matches!(mode.known(), Known::Behind(_)) {
+        if mode.bridge().is_none() {
             return Ok((mode, families));
         }
         let filtered = filtered_families(families)?;

@@ -28,18 +28,6 @@ use nix::{
 /// The calling thread's own namespace; `/proc/self` would be the main thread's.
 const CURRENT: &str = "/proc/thread-self/ns/net";
 
-/// The same of a socket (`SIOCGSKNS`, Linux 4.10), for whoever has `CAP_NET_ADMIN`: the kernel makes the folder of
-/// a process and of a thread when they are first asked for, which takes several times as long.
-fn current() -> io::Result<File> {
-    let any = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    // SAFETY: the descriptor is open for the whole call and the ioctl takes no argument.
-    match unsafe { ioctl::get_namespace(any.as_raw_fd()) } {
-        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
-        Ok(namespace) => Ok(unsafe { File::from_raw_fd(namespace) }),
-        Err(_) => File::open(CURRENT),
-    }
-}
-
 /// How often a thread tries to go back.
 const RETURNS: usize = 1000;
 
@@ -176,6 +164,19 @@ impl Drop for Home {
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// The calling thread's own namespace, as a file: that of a new socket (`SIOCGSKNS`, Linux 4.10), for whoever has
+/// `CAP_NET_ADMIN`. By its path the kernel makes the folders of process and thread when they are first asked for, which takes
+/// several times as long.
+pub(crate) fn current() -> io::Result<File> {
+    let any = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: the descriptor is open for the whole call and the ioctl takes no argument.
+    match unsafe { ioctl::get_namespace(any.as_raw_fd()) } {
+        // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+        Ok(namespace) => Ok(unsafe { File::from_raw_fd(namespace) }),
+        Err(_) => File::open(CURRENT),
     }
 }
 

@@ -14,7 +14,7 @@ mod bridged;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use podnet_cni::Route;
 use podnet_datapath::{
     self as datapath, Families, Forwarding, HostEnd, Known, LinkPrefix, Masquerade, NetworkPort, PodNetwork,
@@ -70,11 +70,10 @@ pub(crate) fn gateways_needed(config: &Vnet) -> Gateways {
 /// The routes of the result: those of IPAM and, unless these are all, a default route for each family that lacks one; behind
 /// the node all through the host.
 pub(crate) fn routes(config: &Vnet, leases: &[Lease], given: Vec<Route>, are_all: bool) -> Vec<Route> {
+    let routes = if are_all { given } else { kubenet::with_defaults(&told(config, leases), given) };
     match config.datapath {
-        Datapath::Transparent if are_all => through_host(given),
-        Datapath::Transparent => through_host(with_defaults(leases, given)),
-        Datapath::Bridge(_) if are_all => given,
-        Datapath::Bridge(_) => kubenet::with_defaults(leases, given),
+        Datapath::Transparent => through_host(routes),
+        Datapath::Bridge(_) => routes,
     }
 }
 
@@ -114,22 +113,6 @@ fn transparent(config: &Vnet, pod: PodFacts<'_>) -> PodNetwork {
         shaping: config.pod.bandwidth.plan(),
         owner,
     }
-}
-
-/// The routes, and a default route for each family of the pod's that has none.
-fn with_defaults(leases: &[Lease], given: Vec<Route>) -> Vec<Route> {
-    let mut routes = given;
-    let families = Families::among(&addresses(leases));
-    let defaults = [
-        families.ipv4.then_some(IpNet::V4(Ipv4Net::default())),
-        families.ipv6.then_some(IpNet::V6(Ipv6Net::default())),
-    ];
-    for default in defaults.into_iter().flatten() {
-        if routes.iter().all(|route| route.dst != default) {
-            routes.push(Route::new(default, None));
-        }
-    }
-    routes
 }
 
 fn through_host(routes: Vec<Route>) -> Vec<Route> {

@@ -3,12 +3,10 @@
 use std::fs::File;
 
 use super::ApplyError;
+use crate::netns;
 
-/// The namespace as a file: its lock (flock(2)) is everybody's who is in there, needs no file on any disk, and goes with
-/// the process.
-const NAMESPACE: &str = "/proc/thread-self/ns/net";
-
-/// Nobody else has one in this namespace.
+/// Nobody else has one in this namespace. The namespace's own lock (flock(2)) is everybody's who is in there, needs no file
+/// on any disk, and goes with the process.
 #[derive(Debug)]
 pub(super) struct Alone {
     _locked: File,
@@ -17,7 +15,7 @@ pub(super) struct Alone {
 impl Alone {
     /// Waits until nobody else has one.
     pub(super) fn wait() -> Result<Self, ApplyError> {
-        let namespace = File::open(NAMESPACE).map_err(ApplyError::Alone)?;
+        let namespace = netns::current().map_err(ApplyError::Alone)?;
         namespace.lock().map_err(ApplyError::Alone)?;
         Ok(Self { _locked: namespace })
     }
