@@ -7,7 +7,7 @@ use podnet_datapath::{Families, addresses, filtered_families, has_nf_tables};
 
 use crate::error::Error;
 use crate::host_ports::Translator;
-use crate::ipam::Ipam;
+use crate::ipam::{HostLocal, Ipam};
 use crate::mode::Mode;
 use crate::netconf::{ConfigError, NetConf};
 use crate::subnets;
@@ -37,17 +37,18 @@ impl Settings {
     /// Refuses, in mode vnet, ranges of the configuration's own in which the node has an address. (A daemon looks to its
     /// ranges itself.)
     pub(crate) fn ensure_apart(&self) -> Result<(), Error> {
-        match (&self.mode, &self.ipam) {
-            (Mode::Vnet(_), Ipam::HostLocal(host_local)) => Ok(host_local.ensure_apart(&addresses()?)?),
-            _ => Ok(()),
-        }
+        self.ranges_of_vnet().map_or(Ok(()), |ranges| Ok(ranges.ensure_apart(&addresses()?)?))
     }
 
     /// The same, once a network: looking at all of the node's addresses takes the longer the more pods it has.
     pub(crate) fn ensure_apart_at_first(&self) -> Result<(), Error> {
-        match &self.ipam {
-            Ipam::HostLocal(host_local) if host_local.is_new() => self.ensure_apart(),
-            _ => Ok(()),
+        if self.ranges_of_vnet().is_some_and(HostLocal::is_new) { self.ensure_apart() } else { Ok(()) }
+    }
+
+    fn ranges_of_vnet(&self) -> Option<&HostLocal> {
+        match (&self.mode, &self.ipam) {
+            (Mode::Vnet(_), Ipam::HostLocal(ranges)) => Some(ranges),
+            _ => None,
         }
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn forget(index: u32, address: IpAddr) -> Request {
 /// Whether it was said for good who has an address.
 pub(crate) fn is_fixed(socket: &mut Socket, index: u32, address: IpAddr) -> Result<bool, NetlinkError> {
     let get = RouteNetlinkMessage::GetNeighbour(message(index, address));
-    match socket.query(&Request::route(format!("look up neighbour {address}"), 0, &get)) {
+    match socket.query(&Request::route_question(format!("look up neighbour {address}"), &get)) {
         Err(error) if error.errno() == Some(Errno::ENOENT) => Ok(false),
         answer => Ok(answer?.iter().filter_map(parse).any(|neighbour| neighbour.is_permanent)),
     }
